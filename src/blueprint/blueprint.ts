@@ -1,0 +1,173 @@
+/**
+ * The blueprint: one plain, immutable, numbered value that leaves nothing to choose.
+ *
+ * The law walks it, a fabric realises it, probes test it. JSON through and through: it is stored,
+ * compared and sent as it is. It holds no secrets: certificates and keys are named by file.
+ * How it comes about is in compile.ts; what must hold in check.ts; what to do in steps.ts.
+ */
+import type { Role } from "../environment/kind.ts";
+import type { Cidr, Ipv4 } from "../network/prefix.ts";
+import type { Route } from "../network/route.ts";
+import type { SecurityRule } from "../network/rule.ts";
+
+export type Blueprint = {
+  /** Grows with every blueprint; a fabric refuses an older one. */
+  readonly generation: number;
+  /** Prefixes of every published service tag that a rule or route names. */
+  readonly tags: Readonly<Record<string, readonly Cidr[]>>;
+  readonly internet: Internet;
+  readonly networks: readonly Network[];
+  readonly hosts: readonly Host[];
+};
+
+/** The world outside the virtual networks. Its endpoints are hosts with place "internet". */
+export type Internet = {
+  /** Where people outside stand. */
+  readonly clientAddress: Ipv4;
+  /** Where the platform's management stands; probes and commands of 454/455 come from these. */
+  readonly managementAddresses: readonly Ipv4[];
+  /** Public DNS, which 168.63.129.16 answers too: full name (may begin with `*.`) -> address. */
+  readonly names: Readonly<Record<string, Ipv4>>;
+};
+
+/** A virtual network: a router with two gates per subnet, and an edge with its public addresses. */
+export type Network = {
+  readonly id: string;
+  readonly name: string;
+  /** 1.. and kept while the network lives: kernel objects are named after it. */
+  readonly index: number;
+  readonly prefixes: readonly Cidr[];
+  /** What the tag VirtualNetwork means in this network. */
+  readonly virtualNetwork: readonly Cidr[];
+  readonly subnets: readonly Subnet[];
+  readonly publicAddresses: readonly PublicAddress[];
+  readonly translations: readonly Translation[];
+};
+
+export type Subnet = {
+  readonly id: string;
+  readonly name: string;
+  /** 1..200 and kept while the subnet lives: interface group, mark and table are made of it. */
+  readonly index: number;
+  readonly prefix: Cidr;
+  /** Absent: no group is attached, everything passes. Sorted by direction and priority. */
+  readonly rules?: readonly SecurityRule[];
+  /** True: a change of rules is applied to established flows too. */
+  readonly flushConnection: boolean;
+  /** Effective routes, replaced ones (`Invalid`) included. */
+  readonly routes: readonly Route[];
+};
+
+/** Packets that leave through the edge from these prefixes carry this source address. First match. */
+export type PublicAddress = { readonly address: Ipv4; readonly sourceOf: readonly Cidr[] };
+
+/** New flows to `address:port` go to one of the targets, chosen by hash of the client. */
+export type Translation = {
+  /** "edge": a public VIP. "router": an internal load balancer; the client keeps its address. */
+  readonly at: "edge" | "router";
+  readonly address: Ipv4;
+  readonly protocol: "Tcp" | "Udp";
+  readonly port: number;
+  readonly targets: readonly { readonly host: string; readonly address: Ipv4; readonly port: number }[];
+};
+
+export type Place =
+  | { readonly kind: "subnet"; readonly network: string; readonly subnet: string; readonly address: Ipv4 }
+  /** A host of the world outside, on one public address. */
+  | { readonly kind: "internet"; readonly address: Ipv4 }
+  /** Stands in a network but in no subnet: a visitor's place, subject to no group. */
+  | { readonly kind: "visitor"; readonly network: string; readonly address: Ipv4 };
+
+export type Host = {
+  /** Unique in the world, lower case, at most 60 characters: `demo-front-end-0`. */
+  readonly name: string;
+  readonly place: Place;
+  readonly role: Role | "Machine" | "Visitor" | "Endpoint";
+  /** Resource id of the environment it belongs to. */
+  readonly environment?: string;
+  /** Passes on packets that are not its own: a virtual appliance. */
+  readonly forwards: boolean;
+  /** Of the plan's size; absent for infrastructure. All programs of the host share them. */
+  readonly limits?: Limits;
+  readonly programs: readonly Program[];
+};
+
+export type Limits = { readonly cores: number; readonly memoryMb: number };
+
+/** Files of a key pair; `authority` is what the other side is checked against. PEM, mode 0600. */
+export type CertificateFiles = {
+  readonly certificate: string;
+  readonly key: string;
+  readonly authority: string;
+};
+
+export type Program = RoleAgent | FrontEnd | App | Endpoint;
+
+/** Runs on every role and worker of an environment: listeners of the role, inside communication. */
+export type RoleAgent = {
+  readonly kind: "role-agent";
+  readonly name: string;
+  readonly role: Role;
+  readonly address: Ipv4;
+  /** Ports of the inside communication, of the host's own choosing. */
+  readonly internalPorts: readonly number[];
+  /** Keep-alive and address echo listeners (front ends and management). */
+  readonly keepAlive: boolean;
+  /** The address that the echo ports answer with: the VIP. */
+  readonly echoAddress: Ipv4;
+  /** Addresses of the management role: only from these it takes commands. Absent: from nobody. */
+  readonly commandedFrom?: readonly Ipv4[];
+  /** Present on the management role only: 454/455 with mutual TLS, and whom it commands. */
+  readonly management?: {
+    readonly tls: CertificateFiles;
+    readonly peers: readonly { readonly host: string; readonly address: Ipv4; readonly port: number }[];
+  };
+};
+
+/** HAProxy: names of the environment on 80/443, balanced over the workers of each app. */
+export type FrontEnd = {
+  readonly kind: "front-end";
+  readonly name: string;
+  readonly address: Ipv4;
+  readonly sites: readonly {
+    readonly name: string;
+    readonly hostNames: readonly string[];
+    /** False: answers 403 as Azure does for a stopped app. */
+    readonly running: boolean;
+    readonly httpsOnly: boolean;
+    readonly backends: readonly { readonly name: string; readonly address: Ipv4; readonly port: number }[];
+  }[];
+  /** Each chosen by the name the client asks for (SNI); the first is the default. */
+  readonly certificates: readonly CertificateFiles[];
+};
+
+/** One instance of an app on one worker. */
+export type App = {
+  readonly kind: "app";
+  readonly name: string;
+  readonly site: string;
+  readonly siteId: string;
+  readonly runtime: { readonly kind: "node"; readonly command?: string } | { readonly kind: "static" };
+  /** Folder of the site's content (wwwroot); shared by all instances. */
+  readonly content: string;
+  /** Changes when content was deployed or a restart was asked for. */
+  readonly version: string;
+  readonly address: Ipv4;
+  readonly port: number;
+  readonly settings: Readonly<Record<string, string>>;
+  /** Its own user id on this machine, where the kernel lets us have several. */
+  readonly user: number;
+  readonly limits: Limits;
+};
+
+/** Something the environment depends on, or the platform's resolver. */
+export type Endpoint = {
+  readonly kind: "endpoint";
+  readonly name: string;
+  readonly service: "dns" | "time" | "http" | "https" | "sql" | "monitoring";
+  readonly address: Ipv4;
+  readonly port: number;
+  readonly tls?: CertificateFiles;
+  /** Of a dns service: full name (may begin with `*.`) -> address. */
+  readonly names?: Readonly<Record<string, Ipv4>>;
+};

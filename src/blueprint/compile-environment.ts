@@ -1,0 +1,332 @@
+/**
+ * One environment: its hosts with addresses and programs, its VIP and what is translated to whom.
+ *
+ * Counts come from environment/addresses; who holds which address from the ledger.
+ *
+ * @article ASE IP addresses
+ */
+import type { ResourceOf } from "../arm/resources.ts";
+import { declined, found, type Result } from "../base/problem.ts";
+import {
+  addressesAtRest,
+  FIRST_HOST_OFFSET,
+  infrastructureRoles,
+} from "../environment/addresses.ts";
+import { PUBLIC_POOL } from "../environment/dependencies.ts";
+import { INSTANCE_SIZES, type InfrastructureRole, type Role } from "../environment/kind.ts";
+import { appHostName, doorwayDomain, environmentDomain } from "../environment/names.ts";
+import { ADDRESS_ECHO_PORTS, APP_PORTS, MANAGEMENT_PORTS } from "../environment/ports.ts";
+import { parseCidr, sizeOf, type Cidr, type Ipv4 } from "../network/prefix.ts";
+import type { App, FrontEnd, Host, PublicAddress, RoleAgent, Translation } from "./blueprint.ts";
+import { lastHostOffset, type LedgerDraft } from "./ledger.ts";
+import type { Declared, Wanted } from "./wanted.ts";
+
+type Environment = ResourceOf<"Microsoft.Web/hostingEnvironments">;
+type Subnet = ResourceOf<"Microsoft.Network/virtualNetworks/subnets">;
+
+export type CompiledEnvironment = {
+  readonly hosts: readonly Host[];
+  readonly publicAddress: PublicAddress;
+  readonly translations: readonly Translation[];
+  readonly names: Readonly<Record<string, Ipv4>>;
+};
+
+/** Stems of the key pairs an environment needs; services/certificates makes the files. */
+export function certificateWishes(environment: Environment): readonly {
+  readonly stem: string;
+  readonly names: readonly string[];
+}[] {
+  const domain = environmentDomain(environment);
+  const doorway = doorwayDomain(environment.name);
+  const names = [domain, ...(environment.kind === "External" ? [doorway] : [])];
+  return [
+    {
+      stem: certificateStem("front-end", environment),
+      names: names.flatMap((name) => [name, `*.${name}`, `*.scm.${name}`]),
+    },
+    { stem: certificateStem("management", environment), names: [managementName(environment)] },
+  ];
+}
+
+export function compileEnvironment(
+  declared: Declared,
+  wanted: Wanted,
+  ledger: LedgerDraft,
+  environment: Environment,
+): Result<CompiledEnvironment> {
+  const subnet = declared.find("Microsoft.Network/virtualNetworks/subnets", environment.subnet.key);
+  if (subnet === undefined)
+    return declined({
+      code: "SubnetNotFound",
+      what: `The subnet of ${environment.name} does not exist`,
+      fix: "Create the subnet, or name one that exists in properties.virtualNetwork.",
+      where: environment.subnet.id,
+    });
+  const plans = declared
+    .all("Microsoft.Web/serverfarms")
+    .filter((plan) => plan.environment.key === environment.key);
+  const instances = plans.reduce((sum, plan) => sum + plan.capacity, 0);
+  const size = { kind: environment.kind, instances, frontEndScaleFactor: environment.frontEndScaleFactor };
+  const needed = addressesAtRest(size);
+  if (sizeOf(subnet.prefix) < needed)
+    return declined({
+      code: "SubnetIsFull",
+      what: `${environment.name} with ${instances} plan instances needs ${needed} addresses, and ${subnet.name} (${subnet.prefix}) has ${sizeOf(subnet.prefix)}`,
+      fix: "Use fewer instances. The size of the subnet cannot change while an environment is in it: a larger one needs a new environment.",
+      where: subnet.id,
+    });
+  const draft = new HostDraft(wanted, ledger, environment, subnet);
+  return draft.compile(declared, plans, infrastructureRoles(size));
+}
+
+/** One environment while its hosts are laid out. */
+class HostDraft {
+  readonly #wanted: Wanted;
+  readonly #ledger: LedgerDraft;
+  readonly #environment: Environment;
+  readonly #subnet: Subnet;
+  readonly #stem: string;
+  readonly #vip: Ipv4;
+
+  constructor(wanted: Wanted, ledger: LedgerDraft, environment: Environment, subnet: Subnet) {
+    this.#wanted = wanted;
+    this.#ledger = ledger;
+    this.#environment = environment;
+    this.#subnet = subnet;
+    this.#stem = ledger.stem(environment.key, environment.name);
+    this.#vip = publicAddress(ledger, environment.key);
+  }
+
+  compile(
+    declared: Declared,
+    plans: readonly ResourceOf<"Microsoft.Web/serverfarms">[],
+    counts: Record<InfrastructureRole, number>,
+  ): Result<CompiledEnvironment> {
+    const domain = environmentDomain(this.#environment);
+    const roles = Object.entries(counts).flatMap(([role, count]) =>
+      Array.from({ length: count }, (_, index) => this.#bareHost(role as InfrastructureRole, index)),
+    );
+    const internal =
+      this.#environment.kind === "Internal" ? this.#address(`${this.#environment.key} ilb`) : undefined;
+    const workers = plans.flatMap((plan) => this.#workersOf(declared, plan));
+    const sites = this.#sitesOf(declared, plans, workers);
+    const all = [...roles, ...workers];
+    const frontEnds = all.filter(({ role }) => role === "FrontEnd");
+    const hosts = all.map((host) => this.#furnish(host, all, sites));
+    return found({
+      hosts,
+      publicAddress: { address: this.#vip, sourceOf: [this.#subnet.prefix] },
+      translations: this.#translations(all, this.#answering(frontEnds), internal),
+      names: this.#environment.kind === "External" ? this.#publicNames(domain) : {},
+    });
+  }
+
+  /** Those that answer the load balancer; all of them when none does: then the flow is cut. */
+  #answering(frontEnds: readonly Host[]): readonly Host[] {
+    const answering = frontEnds.filter(({ name }) => !this.#wanted.silent.has(name));
+    return answering.length === 0 ? frontEnds : answering;
+  }
+
+  #publicNames(domain: string): Record<string, Ipv4> {
+    const names = [domain, doorwayDomain(this.#environment.name)];
+    return Object.fromEntries(
+      names.flatMap((name) => [name, `*.${name}`, `*.scm.${name}`]).map((name) => [name, this.#vip]),
+    );
+  }
+
+  #address(owner: string): Ipv4 {
+    const { prefix, key } = this.#subnet;
+    const address = this.#ledger.address(key, prefix, owner, FIRST_HOST_OFFSET, lastHostOffset(prefix));
+    if (address === undefined) throw new Error("broken promise: the subnet was counted to suffice");
+    return address;
+  }
+
+  #bareHost(role: Role, index: number, stem: string = this.#stem): Host {
+    const name = role === "Worker" ? `${stem}-${index}` : `${stem}-${ROLE_WORDS[role]}-${index}`;
+    return {
+      name,
+      place: {
+        kind: "subnet",
+        network: this.#subnet.network.id,
+        subnet: this.#subnet.id,
+        address: this.#address(name),
+      },
+      role,
+      environment: this.#environment.id,
+      forwards: false,
+      programs: [],
+    };
+  }
+
+  #workersOf(declared: Declared, plan: ResourceOf<"Microsoft.Web/serverfarms">): readonly Host[] {
+    const planStem = this.#ledger.stem(plan.key, plan.name);
+    const { cores, memoryMb } = INSTANCE_SIZES[plan.size];
+    const limits = { cores, memoryMb };
+    return Array.from({ length: plan.capacity }, (_, index) => {
+      const bare = this.#bareHost("Worker", index, `${this.#stem}-${planStem}`);
+      const apps = sitesOfPlan(declared, plan)
+        .filter((site) => site.enabled)
+        .map((site) => this.#app(site, bare, limits));
+      return { ...bare, limits, programs: apps };
+    });
+  }
+
+  #app(site: ResourceOf<"Microsoft.Web/sites">, host: Host, limits: App["limits"]): App {
+    const content = this.#wanted.contentOf(site.key);
+    const number = this.#ledger.number("site", site.key);
+    const command = site.config.appCommandLine;
+    const domain = environmentDomain(this.#environment);
+    return {
+      kind: "app",
+      name: `app-${this.#ledger.stem(site.key, site.name)}`,
+      site: site.name,
+      siteId: site.id,
+      runtime:
+        content.runtime === "node" || command !== ""
+          ? { kind: "node", ...(command === "" ? {} : { command }) }
+          : { kind: "static" },
+      content: content.folder,
+      version: content.version,
+      address: host.place.address,
+      port: FIRST_APP_PORT + number,
+      settings: { WEBSITE_HOSTNAME: appHostName(site.name, domain), ...site.appSettings },
+      user: FIRST_APP_USER + number,
+      limits,
+    };
+  }
+
+  #sitesOf(
+    declared: Declared,
+    plans: readonly ResourceOf<"Microsoft.Web/serverfarms">[],
+    workers: readonly Host[],
+  ): FrontEnd["sites"] {
+    const domain = environmentDomain(this.#environment);
+    const doorway = this.#environment.kind === "External" ? [doorwayDomain(this.#environment.name)] : [];
+    return plans.flatMap((plan) =>
+      sitesOfPlan(declared, plan).map((site) => ({
+        name: this.#ledger.stem(site.key, site.name),
+        hostNames: [
+          ...[domain, ...doorway].map((suffix) => appHostName(site.name, suffix)),
+          ...site.hostNames,
+        ],
+        running: site.enabled,
+        httpsOnly: site.httpsOnly,
+        backends: workers.flatMap((worker) =>
+          worker.programs
+            .filter((program): program is App => program.kind === "app" && program.siteId === site.id)
+            .map(({ address, port }) => ({ name: worker.name, address, port })),
+        ),
+      })),
+    );
+  }
+
+  /** Gives a host its agent, and a front end its proxy. */
+  #furnish(host: Host, all: readonly Host[], sites: FrontEnd["sites"]): Host {
+    const { address } = host.place;
+    const agent: RoleAgent = {
+      kind: "role-agent",
+      name: "agent",
+      role: host.role as Role,
+      address,
+      internalPorts: internalPorts(host.name),
+      keepAlive: host.role === "FrontEnd" || host.role === "Management",
+      echoAddress: this.#vip,
+      ...(host.role === "Management"
+        ? {
+            management: {
+              tls: this.#wanted.certificate(certificateStem("management", this.#environment)),
+              peers: all.map((peer) => ({
+                host: peer.name,
+                address: peer.place.address,
+                port: internalPorts(peer.name)[0] ?? 0,
+              })),
+            },
+          }
+        : {}),
+    };
+    const proxy: FrontEnd = {
+      kind: "front-end",
+      name: "proxy",
+      address,
+      sites,
+      certificates: [this.#wanted.certificate(certificateStem("front-end", this.#environment))],
+    };
+    const own = host.role === "FrontEnd" ? [agent, proxy] : [agent];
+    return { ...host, programs: [...own, ...host.programs] };
+  }
+
+  #translations(
+    hosts: readonly Host[],
+    frontEnds: readonly Host[],
+    internal: Ipv4 | undefined,
+  ): readonly Translation[] {
+    const to = (targets: readonly Host[], at: "edge" | "router", address: Ipv4) => (port: number) => ({
+      at,
+      address,
+      protocol: "Tcp" as const,
+      port,
+      targets: targets.map(({ name, place }) => ({ host: name, address: place.address, port })),
+    });
+    const management = hosts.filter(({ role }) => role === "Management");
+    const web = [APP_PORTS.web.http, APP_PORTS.web.https];
+    return [
+      ...Object.values(MANAGEMENT_PORTS).map(to(management, "edge", this.#vip)),
+      ...ADDRESS_ECHO_PORTS.map(to(frontEnds, "edge", this.#vip)),
+      ...web.map(to(frontEnds, internal === undefined ? "edge" : "router", internal ?? this.#vip)),
+    ];
+  }
+}
+
+const ROLE_WORDS: Record<Role, string> = {
+  FrontEnd: "front-end",
+  Publisher: "publisher",
+  FileServer: "file-server",
+  Management: "management",
+  Standby: "standby",
+  Worker: "worker",
+};
+
+/** Ports and user ids of apps begin above these; a site keeps its own while it lives. */
+const FIRST_APP_PORT = 8_080;
+const FIRST_APP_USER = 30_000;
+
+function sitesOfPlan(declared: Declared, plan: ResourceOf<"Microsoft.Web/serverfarms">) {
+  return declared.all("Microsoft.Web/sites").filter((site) => site.plan.key === plan.key);
+}
+
+/** A public address of the world's pool for an owner. */
+export function publicAddress(ledger: LedgerDraft, owner: string): Ipv4 {
+  const pool = parseCidr(PUBLIC_POOL);
+  if (!pool.ok) throw new Error("broken promise: the pool is a prefix");
+  const address = ledger.address("public", pool.value as Cidr, owner, 1, sizeOf(pool.value) - 2);
+  if (address === undefined) throw new Error("broken promise: the world has public addresses left");
+  return address;
+}
+
+/**
+ * Ports of the inside communication: two per host, of its own choosing, so that opening single
+ * ports inside the subnet does not suffice.
+ *
+ * @article ASE inbound dependencies
+ */
+export function internalPorts(hostName: string): readonly number[] {
+  let hash = 2_166_136_261;
+  for (const letter of hostName) hash = Math.imul(hash ^ letter.charCodeAt(0), 16_777_619) >>> 0;
+  return [20_000 + (hash % 12_000), 34_000 + ((hash >>> 8) % 12_000)];
+}
+
+/**
+ * Name of a key pair's files, from the whole id: environments of one name in two groups differ.
+ * "client" is the pair that management itself shows; it belongs to no environment.
+ */
+export function certificateStem(use: "front-end" | "management", environment: Environment): string;
+export function certificateStem(use: "client"): string;
+export function certificateStem(use: string, environment?: Environment): string {
+  const of = environment?.key.replaceAll(/[^a-z0-9]+/g, "-") ?? "";
+  return `${use}${of}`;
+}
+
+/** The name that the management role's certificate bears. */
+export function managementName(environment: Environment): string {
+  return `management.${environmentDomain(environment)}`;
+}

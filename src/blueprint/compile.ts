@@ -1,0 +1,204 @@
+/**
+ * Resources -> blueprint. Nothing is left to choose afterwards.
+ *
+ * Pure: the same declared resources and the same ledger give the same blueprint. An environment
+ * that cannot be laid out is reported and left out; the others are compiled all the same.
+ */
+import type { ResourceOf } from "../arm/resources.ts";
+import { declined, type Problem } from "../base/problem.ts";
+import { FIRST_HOST_OFFSET } from "../environment/addresses.ts";
+import { CLIENT_ADDRESS, DEPENDENCIES, type Dependency } from "../environment/dependencies.ts";
+import type { Conversation } from "../environment/flows.ts";
+import { MANAGEMENT_ADDRESSES } from "../environment/management-addresses.ts";
+import { DEPENDENCY_PORTS, PLATFORM_ADDRESS } from "../environment/ports.ts";
+import { addressAt, contains, sizeOf, type Ipv4 } from "../network/prefix.ts";
+import type { Blueprint, Endpoint, Host, Network, PublicAddress, Translation } from "./blueprint.ts";
+import { compileEnvironment, publicAddress } from "./compile-environment.ts";
+import { compileNetwork, single, tagsInUse, visitorAddress } from "./compile-network.ts";
+import { lastHostOffset, LedgerDraft, type Ledger } from "./ledger.ts";
+import { Declared, type Wanted } from "./wanted.ts";
+
+export type Compiled = {
+  readonly blueprint: Blueprint;
+  readonly ledger: Ledger;
+  /** By key of the resource that could not be laid out. */
+  readonly problems: Readonly<Record<string, Problem>>;
+};
+
+/** @param generation greater than that of the blueprint before */
+export function compile(wanted: Wanted, before: Ledger, generation: number): Compiled {
+  const declared = new Declared(wanted.resources);
+  const ledger = new LedgerDraft(before);
+  const problems: Record<string, Problem> = {};
+  const networks = declared
+    .all("Microsoft.Network/virtualNetworks")
+    .map((network) => ({ key: network.key, ...compileNetwork(declared, wanted, ledger, network) }));
+  const machines = compileMachines(declared, ledger, problems);
+  const environments = declared
+    .all("Microsoft.Web/hostingEnvironments")
+    .filter(({ key }) => wanted.runs(key))
+    .flatMap((environment) => {
+      const compiled = compileEnvironment(declared, wanted, ledger, environment);
+      if (compiled.ok) return [{ ...compiled.value, subnet: environment.subnet.key }];
+      problems[environment.key] = compiled.problem;
+      return [];
+    });
+  const inNetwork = (key: string, subnet: string) => subnet.startsWith(`${key}/subnets/`);
+  const full: readonly Network[] = networks.map(({ key, ...network }) => {
+    const own = environments.filter(({ subnet }) => inNetwork(key, subnet));
+    const publicAddresses: readonly PublicAddress[] = [
+      ...machines.filter(({ subnet }) => inNetwork(key, subnet)).flatMap(({ source }) => source),
+      ...own.map((environment) => environment.publicAddress),
+      // What belongs to no environment leaves by an address of the network's own.
+      { address: publicAddress(ledger, key), sourceOf: network.prefixes },
+    ];
+    const translations: readonly Translation[] = own.flatMap((environment) => environment.translations);
+    return { ...network, publicAddresses, translations };
+  });
+  const dependencies = compileDependencies(wanted);
+  const names = Object.assign(
+    {},
+    ...dependencies.map(({ dependency, address }) => ({ [dependency.domainName]: address })),
+    ...environments.map((environment) => environment.names),
+  ) as Record<string, Ipv4>;
+  const blueprint: Blueprint = {
+    generation,
+    tags: tagsInUse(wanted, full),
+    internet: { clientAddress: CLIENT_ADDRESS, managementAddresses: managementAddresses(wanted), names },
+    networks: full,
+    hosts: [
+      ...endpointHosts(wanted, dependencies, names),
+      ...networks.flatMap((network) => visitorOf(ledger, network)),
+      ...machines.map(({ host }) => host),
+      ...environments.flatMap(({ hosts }) => hosts),
+    ],
+  };
+  return { blueprint, ledger: ledger.close(), problems };
+}
+
+/** Published management addresses that the tag, as it was loaded, holds too. */
+function managementAddresses(wanted: Wanted): readonly Ipv4[] {
+  const tag = wanted.tag("AppServiceManagement");
+  if (tag === undefined) return MANAGEMENT_ADDRESSES;
+  const both = MANAGEMENT_ADDRESSES.filter((address) => tag.some((prefix) => contains(prefix, address)));
+  return both.length === 0 ? MANAGEMENT_ADDRESSES : both;
+}
+
+type PlacedDependency = { readonly dependency: Dependency; readonly address: Ipv4 };
+
+function compileDependencies(wanted: Wanted): readonly PlacedDependency[] {
+  return DEPENDENCIES.map((dependency) => {
+    const prefix = dependency.tag === undefined ? undefined : wanted.tag(dependency.tag)?.[0];
+    const inTag = prefix === undefined ? undefined : addressAt(prefix, sizeOf(prefix) > 2 ? 1 : 0);
+    const address = dependency.address ?? inTag;
+    if (address === undefined) throw new Error(`broken promise: ${dependency.name} has an address`);
+    return { dependency, address };
+  });
+}
+
+const SERVICES: Partial<
+  Record<Conversation, { readonly service: Endpoint["service"]; readonly port: number }>
+> = {
+  dns: { service: "dns", port: DEPENDENCY_PORTS.dns },
+  time: { service: "time", port: DEPENDENCY_PORTS.time },
+  http: { service: "http", port: DEPENDENCY_PORTS.http },
+  https: { service: "https", port: DEPENDENCY_PORTS.https },
+  sql: { service: "sql", port: DEPENDENCY_PORTS.sql },
+  monitoring: { service: "monitoring", port: DEPENDENCY_PORTS.monitoring },
+};
+
+/** Stem of the key pair an endpoint with TLS shows. */
+export function endpointStem(dependency: Dependency): string {
+  return `endpoint-${dependency.name}`;
+}
+
+function endpointHosts(
+  wanted: Wanted,
+  dependencies: readonly PlacedDependency[],
+  names: Readonly<Record<string, Ipv4>>,
+): readonly Host[] {
+  const resolver: Endpoint = {
+    kind: "endpoint",
+    name: "dns",
+    service: "dns",
+    address: PLATFORM_ADDRESS as Ipv4,
+    port: DEPENDENCY_PORTS.dns,
+    names,
+  };
+  return [
+    endpointHost("platform-resolver", resolver),
+    ...dependencies.map(({ dependency, address }) => {
+      const service = SERVICES[dependency.conversation];
+      if (service === undefined) throw new Error("broken promise: a dependency is a service");
+      return endpointHost(`internet-${dependency.name}`, {
+        kind: "endpoint",
+        name: service.service,
+        ...service,
+        address,
+        ...(service.service === "dns" ? { names } : {}),
+        ...(service.service === "https" ? { tls: wanted.certificate(endpointStem(dependency)) } : {}),
+      });
+    }),
+  ];
+}
+
+function endpointHost(name: string, program: Endpoint): Host {
+  const place = { kind: "internet", address: program.address } as const;
+  return { name, place, role: "Endpoint", forwards: false, programs: [program] };
+}
+
+function visitorOf(ledger: LedgerDraft, network: Pick<Network, "id" | "name" | "prefixes" | "subnets"> & { readonly key: string }): readonly Host[] {
+  const address = visitorAddress(network.prefixes, network.subnets);
+  if (address === undefined) return [];
+  const name = `visitor-${ledger.stem(network.key, network.name)}`;
+  const place = { kind: "visitor", network: network.id, address } as const;
+  return [{ name, place, role: "Visitor", forwards: false, programs: [] }];
+}
+
+type Machine = { readonly host: Host; readonly subnet: string; readonly source: readonly PublicAddress[] };
+
+/** Network interfaces are machines of their own: a host each, an appliance where it forwards. */
+function compileMachines(
+  declared: Declared,
+  ledger: LedgerDraft,
+  problems: Record<string, Problem>,
+): readonly Machine[] {
+  return declared.all("Microsoft.Network/networkInterfaces").flatMap((machine) => {
+    const configuration = machine.configurations.find(({ primary }) => primary) ?? machine.configurations[0];
+    const subnet = declared.find("Microsoft.Network/virtualNetworks/subnets", configuration?.subnet.key);
+    if (configuration === undefined || subnet === undefined) return [];
+    const address = machineAddress(ledger, machine, configuration, subnet);
+    if (address === undefined) {
+      problems[machine.key] = declined({
+        code: "PrivateIPAddressInUse",
+        what: `${subnet.name} has no address for ${machine.name}`,
+        fix: "Choose an address of the subnet that nobody holds, or a larger subnet.",
+        where: machine.id,
+      }).problem;
+      return [];
+    }
+    const ip = configuration.publicIpAddress;
+    const source = ip === undefined ? [] : [{ address: publicAddress(ledger, ip.key), sourceOf: [single(address)] }];
+    const host: Host = {
+      name: ledger.stem(machine.key, machine.name),
+      place: { kind: "subnet", network: subnet.network.id, subnet: subnet.id, address },
+      role: "Machine",
+      forwards: machine.forwards,
+      programs: [],
+    };
+    return [{ host, subnet: subnet.key, source }];
+  });
+}
+
+function machineAddress(
+  ledger: LedgerDraft,
+  machine: ResourceOf<"Microsoft.Network/networkInterfaces">,
+  configuration: ResourceOf<"Microsoft.Network/networkInterfaces">["configurations"][number],
+  subnet: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">,
+): Ipv4 | undefined {
+  const { key, prefix } = subnet;
+  const chosen = configuration.address;
+  if (chosen === undefined)
+    return ledger.address(key, prefix, machine.key, FIRST_HOST_OFFSET, lastHostOffset(prefix));
+  return ledger.claim(key, machine.key, chosen, FIRST_HOST_OFFSET) ? chosen : undefined;
+}

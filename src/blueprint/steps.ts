@@ -1,0 +1,99 @@
+/**
+ * From what a fabric runs to what a blueprint says: ordered steps, new before old.
+ *
+ * Closed until opened: a network's gates stand before its hosts, its translations come after
+ * them. Old hosts go only when no proxy and no translation leads to them any more.
+ */
+import type { Blueprint, Host, Internet, Network, Translation } from "./blueprint.ts";
+
+export type Step =
+  | { readonly do: "put-tags"; readonly tags: Readonly<Record<string, readonly string[]>> }
+  | { readonly do: "put-internet"; readonly internet: Internet }
+  /** Router, edge, gates, routes and source translation. Translations stay as they are. */
+  | { readonly do: "put-network"; readonly network: Network }
+  | { readonly do: "put-host"; readonly host: Host }
+  | {
+      readonly do: "put-translations";
+      readonly network: string;
+      readonly translations: readonly Translation[];
+    }
+  | { readonly do: "remove-host"; readonly name: string }
+  | { readonly do: "remove-network"; readonly id: string };
+
+/** What a fabric runs, as far as planning needs it. */
+export type Standing = {
+  readonly tags: Readonly<Record<string, readonly string[]>>;
+  readonly internet?: Internet;
+  readonly networks: readonly Network[];
+  readonly hosts: readonly { readonly host: Host }[];
+};
+
+/**
+ * Steps in stages: all steps of a stage may be carried out at once, the stages one by one.
+ * Nothing to do gives no stages.
+ */
+export function planSteps(standing: Standing, blueprint: Blueprint): readonly (readonly Step[])[] {
+  const hosts = new Map(standing.hosts.map(({ host }) => [host.name, host]));
+  const networks = new Map(standing.networks.map((network) => [network.id, network]));
+  const wantedHosts = new Set(blueprint.hosts.map(({ name }) => name));
+  const wantedNetworks = new Set(blueprint.networks.map(({ id }) => id));
+  // A host that moves, or whose nature changes, is another host: it is removed and made anew.
+  const moved = blueprint.hosts.filter((host) => {
+    const before = hosts.get(host.name);
+    return before !== undefined && !same(natureOf(before), natureOf(host));
+  });
+  const changed = blueprint.hosts.filter((host) => !same(hosts.get(host.name), host));
+  const networkChanged = blueprint.networks.filter(
+    (network) => !same(apart(networks.get(network.id)), apart(network)),
+  );
+  const translationsChanged = blueprint.networks.filter(
+    ({ id, translations }) => !same(networks.get(id)?.translations ?? [], translations),
+  );
+  const removed = standing.hosts.map(({ host }) => host.name).filter((name) => !wantedHosts.has(name));
+  const stages: readonly (readonly Step[])[] = [
+    same(standing.tags, blueprint.tags) ? [] : [{ do: "put-tags", tags: blueprint.tags }],
+    same(standing.internet, blueprint.internet)
+      ? []
+      : [{ do: "put-internet", internet: blueprint.internet }],
+    networkChanged.map((network) => ({ do: "put-network", network })),
+    moved.map(({ name }) => ({ do: "remove-host", name })),
+    changed.filter((host) => !leadsToOthers(host)).map((host) => ({ do: "put-host", host })),
+    changed.filter(leadsToOthers).map((host) => ({ do: "put-host", host })),
+    translationsChanged.map(({ id, translations }) => ({
+      do: "put-translations",
+      network: id,
+      translations,
+    })),
+    removed.map((name) => ({ do: "remove-host", name })),
+    [...networks.keys()]
+      .filter((id) => !wantedNetworks.has(id))
+      .map((id) => ({ do: "remove-network", id })),
+  ];
+  return stages.filter((stage) => stage.length > 0);
+}
+
+/** Proxies come after those they lead to. */
+function leadsToOthers(host: Host): boolean {
+  return host.programs.some(({ kind }) => kind === "front-end");
+}
+
+function natureOf({ place, role, forwards }: Host) {
+  return { place, role, forwards };
+}
+
+function apart(network: Network | undefined) {
+  return network === undefined ? undefined : { ...network, translations: [] };
+}
+
+/** Equality of plain values; the order of keys does not matter. */
+export function same(one: unknown, other: unknown): boolean {
+  if (one === other) return true;
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null)
+    return false;
+  if (Array.isArray(one) !== Array.isArray(other)) return false;
+  const a = one as Record<string, unknown>;
+  const b = other as Record<string, unknown>;
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  for (const key of keys) if (!same(a[key], b[key])) return false;
+  return true;
+}

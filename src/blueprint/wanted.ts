@@ -1,0 +1,48 @@
+/**
+ * What the compiler reads: the declared resources and the facts that are not resources.
+ *
+ * All of it is given; nothing is looked up here.
+ */
+import { keyOf } from "../arm/ids.ts";
+import type { Resource, ResourceOf, ResourceType } from "../arm/resources.ts";
+import type { Cidr } from "../network/prefix.ts";
+import type { App, CertificateFiles } from "./blueprint.ts";
+
+export type Wanted = {
+  readonly resources: readonly Resource[];
+  /** IPv4 prefixes of a published service tag; undefined: no such tag. */
+  readonly tag: (name: string) => readonly Cidr[] | undefined;
+  /** Environments (by key) that take part: `false` for a suspended one. */
+  readonly runs: (environmentKey: string) => boolean;
+  readonly contentOf: (siteKey: string) => Content;
+  /** Files of a key pair by its stem; see `certificateWishes`. */
+  readonly certificate: (stem: string) => CertificateFiles;
+  /** Front ends (by host name) that do not answer the load balancer's keep-alive. */
+  readonly silent: ReadonlySet<string>;
+};
+
+export type Content = {
+  readonly folder: string;
+  readonly version: string;
+  readonly runtime: App["runtime"]["kind"];
+};
+
+/** Declared resources by key and by type. */
+export class Declared {
+  readonly #byKey: ReadonlyMap<string, Resource>;
+
+  constructor(resources: readonly Resource[]) {
+    this.#byKey = new Map(resources.map((resource) => [resource.key, resource]));
+  }
+
+  all<Type extends ResourceType>(type: Type): readonly ResourceOf<Type>[] {
+    const has = (resource: Resource): resource is ResourceOf<Type> => resource.type === type;
+    return [...this.#byKey.values()].filter(has).sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  find<Type extends ResourceType>(type: Type, id: string | undefined): ResourceOf<Type> | undefined {
+    if (id === undefined) return undefined;
+    const found = this.#byKey.get(keyOf(id));
+    return found?.type === type ? (found as ResourceOf<Type>) : undefined;
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * What the API needs of the control plane, and nothing more.
+ *
+ * The reading and writing of resources is arm-writes.ts, deployments are deployments.ts; `World`
+ * is what the loop knows and can do. Status is computed by whoever implements this, never stored.
+ */
+import type { JsonObject } from "../arm/json.ts";
+import type { Problem, Result } from "../base/problem.ts";
+import type { LogLine, LogQuery } from "../fabric/fabric.ts";
+import type { EventStream } from "../store/store.ts";
+import type { ArmWrites } from "./arm-writes.ts";
+import type { Deployments } from "./deployments.ts";
+import type { Operations } from "./operations.ts";
+
+export type ControlPlane = {
+  readonly account: Account;
+  readonly resources: ArmWrites;
+  readonly operations: Operations;
+  readonly deployments: Deployments;
+  readonly events: EventStream;
+  readonly world: World;
+};
+
+/** Made once, with the first start, and stored. */
+export type Account = {
+  readonly subscriptionId: string;
+  readonly tenantId: string;
+  /** The one region of this installation. */
+  readonly location: string;
+};
+
+/** The loop's side: what is computed from the running world and what can be done to it. */
+export type World = {
+  /** Computed state of one resource; undefined where nothing is computed (it is as declared). */
+  readonly statusOf: (resourceKey: string) => ResourceStatus | undefined;
+  /** Addresses of an environment; undefined until it stands. */
+  readonly addressesOf: (environmentKey: string) => EnvironmentAddresses | undefined;
+  /** The address ledger of an environment's subnet, in the order of addresses. */
+  readonly ledgerOf: (environmentKey: string) => readonly LedgerEntry[];
+  /** Published prefixes of a service tag; none for a tag nobody publishes. */
+  readonly prefixesOfTag: (tag: string) => readonly string[];
+  /** Hosts, places and states. */
+  readonly look: () => Promise<Result<WorldView>>;
+  readonly logs: (query: LogQuery & { readonly site?: string }) => Promise<Result<readonly LogLine[]>>;
+  readonly run: (request: RunRequest) => Promise<Result<Running>>;
+  /** Starts the programs of all instances of a site anew. */
+  readonly restartSite: (siteKey: string) => Promise<Result<"done">>;
+  /** Starts every role of an environment anew, one after the other. */
+  readonly rebootEnvironment: (environmentKey: string) => Promise<Result<"done">>;
+  /**
+   * Unpacks a zip as the content of a site. Resolves when it is what new instances will serve;
+   * `file` belongs to the caller, who removes it afterwards.
+   */
+  readonly deployContent: (siteKey: string, file: string) => Promise<Result<"done">>;
+};
+
+export type ResourceStatus = {
+  readonly provisioningState: ProvisioningState;
+  /** Computed properties, laid over those the resource renders (`environmentStatus`, `state`). */
+  readonly properties: JsonObject;
+};
+
+export type ProvisioningState = "InProgress" | "Succeeded" | "Failed" | "Deleting";
+
+export type EnvironmentAddresses = {
+  /** The public VIP: apps of an External environment, management of both kinds. */
+  readonly publicAddress?: string;
+  /** The load balancer's address in the subnet, of an Internal environment. */
+  readonly internalAddress?: string;
+  readonly outboundAddresses: readonly string[];
+};
+
+export type LedgerEntry = {
+  readonly address: string;
+  /** `FrontEnd`, `Worker`, `Platform`, `InternalLoadBalancer`. */
+  readonly use: string;
+  readonly host?: string;
+};
+
+export type WorldView = {
+  readonly generation: number;
+  readonly hosts: readonly {
+    readonly name: string;
+    readonly role: string;
+    readonly place: string;
+    readonly address: string;
+    readonly environment?: string;
+    readonly programs: readonly {
+      readonly name: string;
+      readonly state: string;
+      readonly restarts: number;
+      readonly problem?: Problem;
+    }[];
+  }[];
+  /** Places a command may stand at: `internet`, `vnet/NAME`, `onprem`, names of hosts. */
+  readonly places: readonly string[];
+};
+
+export type RunRequest = {
+  /** `internet`, `vnet/NAME`, `onprem` or the name of a host. */
+  readonly at: string;
+  readonly argv: readonly string[];
+  readonly input?: string;
+  readonly onOutput: (stream: "stdout" | "stderr", chunk: string) => void;
+};
+
+export type Running = {
+  readonly ended: Promise<{ readonly exitCode: number }>;
+  readonly kill: () => void;
+};
+
+/** What an event of the control plane says. The store keeps it, sequence and time come with it. */
+export type ControlEvent = {
+  readonly level: "info" | "warning" | "error";
+  /** A constant word, `EnvironmentSuspended`. */
+  readonly code: string;
+  /** Resource id or host it is about. */
+  readonly subject?: string;
+  readonly message: string;
+  readonly operation?: string;
+  readonly problem?: Problem;
+};

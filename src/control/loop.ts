@@ -1,0 +1,369 @@
+/**
+ * The loop: wanted -> blueprint -> fabric -> health, again and again.
+ *
+ * A turn looks, compiles, checks, acts and settles; it keeps nothing that the next look would not
+ * find. Blind, it does not act. Knows no HTTP, SQL or nftables.
+ */
+import { Declared, type Wanted } from "../blueprint/wanted.ts";
+import { found, type Problem } from "../base/problem.ts";
+import { checkBlueprint } from "../blueprint/check.ts";
+import { compile, type Compiled } from "../blueprint/compile.ts";
+import { certificateStem, managementName } from "../blueprint/compile-environment.ts";
+import { planSteps, same, type Step } from "../blueprint/steps.ts";
+import type { Blueprint } from "../blueprint/blueprint.ts";
+import { describeHealth, judge, type Health } from "../environment/health.ts";
+import type { Fabric, Observed } from "../fabric/fabric.ts";
+import type { Store } from "../store/store.ts";
+import { Alarm } from "./alarm.ts";
+import type { ControlEvent } from "./control-plane.ts";
+import { EnvironmentWatch } from "./health-watch.ts";
+import { settleOperations, type TargetStatus } from "./operations.ts";
+import {
+  allHealth,
+  forgetHealth,
+  readBlueprint,
+  readHealth,
+  storeBlueprint,
+  storeHealth,
+  type HealthRecord,
+} from "./records.ts";
+import { storedResource, wantedGeneration, wantedResources } from "./wanted.ts";
+
+export type LoopOptions = {
+  readonly store: Store;
+  readonly fabric: Fabric;
+  /** Facts beside the resources; prepares what must exist before a host starts (keys, content). */
+  readonly prepare: (resources: Wanted["resources"]) => Promise<Pick<Wanted, "tag" | "contentOf" | "certificate">>;
+  readonly now: () => number;
+  readonly suspendAfterMs: number;
+  readonly report: (event: ControlEvent) => void;
+};
+
+/** What the last turn found; statuses are computed from it. */
+export type LoopState = {
+  /** Wanted generation that is in force in the fabric. */
+  readonly inForce: number;
+  readonly blueprint: Blueprint | undefined;
+  readonly observed: Observed | undefined;
+  readonly layoutProblems: Readonly<Record<string, Problem>>;
+  readonly health: ReadonlyMap<string, HealthRecord>;
+  readonly stepProblems: readonly Problem[];
+};
+
+const ROUND_MS = 1_000;
+/** While an environment is not yet healthy, rounds follow one another quickly. */
+const EAGER_ROUND_MS = 60;
+const RETRY_MS = 1_000;
+/** Hosts brought up at once. */
+const STEPS_AT_ONCE = 24;
+
+export class Loop {
+  readonly #options: LoopOptions;
+  readonly #watches = new Map<string, { watch: EnvironmentWatch; silent: readonly string[] }>();
+  readonly #turnAlarm = new Alarm();
+  readonly #roundAlarm = new Alarm();
+  #state: LoopState;
+  #woken = true;
+  #stopped = false;
+  #running: Promise<void> | undefined;
+  #lastProblems: readonly string[] = [];
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#state = {
+      inForce: -1,
+      blueprint: readBlueprint(options.store).blueprint,
+      observed: undefined,
+      layoutProblems: {},
+      health: allHealth(options.store),
+      stepProblems: [],
+    };
+  }
+
+  state(): LoopState {
+    return this.#state;
+  }
+
+  start(): void {
+    this.#running ??= Promise.all([this.#turns(), this.#rounds()]).then(() => undefined);
+  }
+
+  /** Asks for a turn soon; many calls make one turn. */
+  wake(): void {
+    this.#woken = true;
+    this.#turnAlarm.ring();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#turnAlarm.ring();
+    this.#roundAlarm.ring();
+    await this.#running;
+  }
+
+  async #turns(): Promise<void> {
+    while (!this.#stopped) {
+      this.#woken = false;
+      await this.#turn();
+      if (!this.#woken && !this.#stopped) await this.#turnAlarm.wait(RETRY_MS);
+    }
+  }
+
+  async #turn(): Promise<void> {
+    const { store, fabric } = this.#options;
+    const wantedNow = wantedGeneration(store);
+    this.#followSuspension();
+    const compiled = await this.#compile();
+    if (compiled === undefined) return;
+    const observed = await fabric.observe();
+    if (!observed.ok) {
+      this.#reportOnce([observed.problem]);
+      return;
+    }
+    const stages = planSteps(observed.value, compiled.blueprint);
+    const problems = await this.#carryOut(compiled.blueprint.generation, stages);
+    const after = stages.length === 0 ? observed : await fabric.observe();
+    this.#reportOnce(problems);
+    this.#state = {
+      ...this.#state,
+      blueprint: compiled.blueprint,
+      layoutProblems: compiled.problems,
+      stepProblems: problems,
+      inForce: problems.length === 0 ? wantedNow : this.#state.inForce,
+      ...(after.ok ? { observed: after.value } : {}),
+    };
+    this.#beginWatching();
+    this.settle();
+  }
+
+  /** Ends operations that the world has caught up with. */
+  settle(): void {
+    settleOperations(this.#options.store, (key, generation) => this.#statusOf(key, generation));
+  }
+
+  /** The blueprint of what is wanted now: the stored one where nothing changed. */
+  async #compile(): Promise<Compiled | undefined> {
+    const { store } = this.#options;
+    const resources = wantedResources(store);
+    const facts = await this.#options.prepare(resources);
+    const record = readBlueprint(store);
+    const compiled = compile(this.#wanted(resources, facts), record.ledger, record.generation + 1);
+    const unchanged =
+      record.blueprint !== undefined &&
+      same({ ...compiled.blueprint, generation: 0 }, { ...record.blueprint, generation: 0 });
+    if (unchanged && record.blueprint !== undefined)
+      return { ...compiled, blueprint: record.blueprint };
+    const broken = checkBlueprint(compiled.blueprint);
+    if (broken.length > 0) {
+      this.#reportOnce(broken);
+      return undefined;
+    }
+    store.transaction((transaction) => {
+      storeBlueprint(transaction, {
+        blueprint: compiled.blueprint,
+        ledger: compiled.ledger,
+        generation: compiled.blueprint.generation,
+      });
+      return found("stored");
+    });
+    return compiled;
+  }
+
+  #wanted(
+    resources: Wanted["resources"],
+    facts: Pick<Wanted, "tag" | "contentOf" | "certificate">,
+  ): Wanted {
+    const silent = [...this.#watches.values()].flatMap((watched) => watched.silent);
+    return {
+      resources,
+      ...facts,
+      runs: (key) => this.#state.health.get(key)?.health.state !== "suspended",
+      silent: new Set(silent),
+    };
+  }
+
+  /** What would come of these resources; nothing is stored or carried out. */
+  async wouldCompile(resources: Wanted["resources"]): Promise<Compiled> {
+    const facts = await this.#options.prepare(resources);
+    const record = readBlueprint(this.#options.store);
+    return compile(this.#wanted(resources, facts), record.ledger, record.generation + 1);
+  }
+
+  async #carryOut(
+    generation: number,
+    stages: readonly (readonly Step[])[],
+  ): Promise<readonly Problem[]> {
+    const problems: Problem[] = [];
+    for (const stage of stages) {
+      const before = problems.length;
+      const queue = [...stage];
+      const worker = async () => {
+        for (let step = queue.shift(); step !== undefined; step = queue.shift()) {
+          const answer = await this.#options.fabric.carryOut(generation, step);
+          if (!answer.ok) problems.push(answer.problem);
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(STEPS_AT_ONCE, stage.length) }, worker));
+      // Gates, new hosts and proxies come first: without them nothing is opened or taken away.
+      if (before < problems.length) return problems;
+    }
+    return problems;
+  }
+
+  /** A user's suspend and resume, and environments that are gone. */
+  #followSuspension(): void {
+    const { store, now } = this.#options;
+    const declared = new Declared(wantedResources(store));
+    const environments = declared.all("Microsoft.Web/hostingEnvironments");
+    const keys = new Set(environments.map(({ key }) => key));
+    for (const key of this.#state.health.keys()) if (!keys.has(key)) this.#forget(key);
+    for (const { key, suspended } of environments) {
+      const record = readHealth(store, key);
+      const written = storedResource(store, key)?.generation ?? 0;
+      const isSuspended = record?.health.state === "suspended";
+      if (suspended && !isSuspended)
+        this.#become(key, { state: "suspended", since: now(), causes: [], by: "user" }, written);
+      else if (!suspended && isSuspended && (record.suspendedAt ?? 0) < written)
+        this.#become(key, { state: "preparing", since: now(), causes: [] }, undefined);
+    }
+  }
+
+  #forget(key: string): void {
+    this.#watches.delete(key);
+    this.#options.store.transaction((transaction) => {
+      forgetHealth(transaction, key);
+      return found("forgotten");
+    });
+    this.#state = { ...this.#state, health: allHealth(this.#options.store) };
+  }
+
+  #become(key: string, health: Health, suspendedAt: number | undefined): void {
+    const { store, report } = this.#options;
+    const before = readHealth(store, key)?.health;
+    const record: HealthRecord = { health, ...(suspendedAt === undefined ? {} : { suspendedAt }) };
+    store.transaction((transaction) => {
+      storeHealth(transaction, key, record);
+      return found("stored");
+    });
+    this.#state = { ...this.#state, health: allHealth(store) };
+    if (health.state === "suspended" || health.state === "preparing") this.#watches.delete(key);
+    if (before !== undefined && same(gistOf(before), gistOf(health))) return;
+    report({
+      level: health.state === "healthy" || health.state === "preparing" ? "info" : health.state === "unhealthy" ? "warning" : "error",
+      code: `Environment${health.state[0]?.toUpperCase() ?? ""}${health.state.slice(1)}`,
+      subject: storedResource(store, key)?.resource.id ?? key,
+      message: describeHealth(health),
+    });
+  }
+
+  /** Environments whose hosts all stand are watched from now on. */
+  #beginWatching(): void {
+    const { blueprint } = this.#state;
+    const standing = new Set(blueprint?.hosts.flatMap(({ environment }) => environment?.toLowerCase() ?? []));
+    for (const key of standing) {
+      if (readHealth(this.#options.store, key) === undefined)
+        this.#become(key, { state: "preparing", since: this.#options.now(), causes: [] }, undefined);
+      if (this.#watches.has(key) || this.#state.stepProblems.length > 0) continue;
+      const watch = new EnvironmentWatch((probe) => this.#options.fabric.probe(probe));
+      this.#watches.set(key, { watch, silent: [] });
+      this.#roundAlarm.ring();
+    }
+  }
+
+  async #rounds(): Promise<void> {
+    while (!this.#stopped) {
+      const keys = [...this.#watches.keys()];
+      await Promise.all(keys.map((key) => this.#round(key)));
+      const eager = keys.some((key) => this.#state.health.get(key)?.health.state === "preparing");
+      await this.#roundAlarm.wait(eager ? EAGER_ROUND_MS : ROUND_MS);
+    }
+  }
+
+  async #round(key: string): Promise<void> {
+    const watched = this.#watches.get(key);
+    const { blueprint } = this.#state;
+    const resource = storedResource(this.#options.store, key)?.resource;
+    if (watched === undefined || blueprint === undefined) return;
+    if (resource?.type !== "Microsoft.Web/hostingEnvironments") return;
+    const facts = await this.#options.prepare([]);
+    const seen = await watched.watch.lookOnce(
+      blueprint,
+      { id: resource.id, managementName: managementName(resource), tls: facts.certificate(certificateStem("client")) },
+      this.#options.now,
+    );
+    // The world changed meanwhile, or the environment was suspended: the round says nothing.
+    if (this.#watches.get(key) !== watched || blueprint !== this.#state.blueprint) return;
+    const before = readHealth(this.#options.store, key);
+    if (before === undefined) return;
+    const health = judge(before.health, seen.round, this.#options.suspendAfterMs);
+    if (!same(watched.silent, seen.silent)) {
+      this.#watches.set(key, { ...watched, silent: seen.silent });
+      this.wake();
+    }
+    if (same(health, before.health)) return;
+    const written = storedResource(this.#options.store, key)?.generation;
+    this.#become(key, health, health.state === "suspended" ? written : undefined);
+    this.settle();
+    if (health.state === "suspended") this.wake();
+  }
+
+  #statusOf(key: string, generation: number): TargetStatus {
+    const { inForce, layoutProblems, health, observed, blueprint } = this.#state;
+    const refused = layoutProblems[key];
+    if (refused !== undefined) return { state: "failed", problem: refused };
+    if (inForce < generation || blueprint === undefined) return { state: "pending" };
+    const resource = storedResource(this.#options.store, key)?.resource;
+    if (resource?.type === "Microsoft.Web/hostingEnvironments")
+      return statusOfEnvironment(resource.id, health.get(key)?.health);
+    if (resource?.type !== "Microsoft.Web/sites") return { state: "reached" };
+    const starting = observed?.hosts.some(({ host, programs }) =>
+      host.programs.some(
+        (program) =>
+          program.kind === "app" &&
+          program.siteId === resource.id &&
+          programs.some(({ name, state }) => name === program.name && state === "starting"),
+      ),
+    );
+    return { state: starting === true ? "pending" : "reached" };
+  }
+
+  /** A problem is an event once, until it changes. */
+  #reportOnce(problems: readonly Problem[]): void {
+    const now = problems.map(({ code, what, where }) => `${code} ${what} ${where ?? ""}`);
+    problems
+      .filter((_, position) => !this.#lastProblems.includes(now[position] ?? ""))
+      .forEach((problem) =>
+        this.#options.report({ level: "error", code: problem.code, message: problem.what, problem }),
+      );
+    this.#lastProblems = now;
+  }
+}
+
+/** What makes a change of health worth an event: not which host met it this time. */
+function gistOf({ state, causes }: Health) {
+  return { state, causes: causes.map(({ flow, stoppedBy }) => ({ flow, stoppedBy })) };
+}
+
+function statusOfEnvironment(id: string, health: Health | undefined): TargetStatus {
+  switch (health?.state) {
+    case undefined:
+    case "preparing":
+      return { state: "pending" };
+    case "healthy":
+      return { state: "reached" };
+    case "suspended":
+      if (health.by === "user") return { state: "reached" };
+      break;
+    case "unhealthy":
+      break;
+  }
+  return {
+    state: "failed",
+    problem: {
+      code: "EnvironmentIsUnhealthy",
+      what: describeHealth(health),
+      fix: "Let the flow through: change the named rule or route. The environment heals by itself while it is not suspended.",
+      where: id,
+    },
+  };
+}

@@ -1,0 +1,87 @@
+/**
+ * The listening sockets of one program: opened together, closed together with what they accepted.
+ *
+ * What is spoken over a connection is the program's; which network it stands in, the place's.
+ */
+import type { Socket as UdpSocket } from "node:dgram";
+import { createServer, type Server, type Socket } from "node:net";
+
+import type { Result } from "../base/problem.ts";
+import type { HostSockets } from "../fabric/fabric.ts";
+
+/** A connection that says nothing for so long is closed. */
+const QUIET_MS = 120_000;
+
+export type Spot = { readonly address: string; readonly port: number };
+
+export class Listeners {
+  readonly #sockets: HostSockets;
+  readonly #open = new Set<{ readonly close: () => Promise<void> }>();
+  readonly #connections = new Set<Socket>();
+
+  constructor(sockets: HostSockets) {
+    this.#sockets = sockets;
+  }
+
+  /** Any server: plain, HTTP or HTTPS. */
+  async serve(server: Server, at: Spot): Promise<Result<"listening">> {
+    server.on("connection", (socket: Socket) => this.#keep(socket));
+    const listening = await this.#sockets.listen(server, at);
+    if (listening.ok)
+      this.#open.add({
+        close: () => new Promise((resolve) => void server.close(() => resolve())),
+      });
+    return listening;
+  }
+
+  async accept(at: Spot, speak: (socket: Socket) => void): Promise<Result<"listening">> {
+    return this.serve(createServer(speak), at);
+  }
+
+  async receive(
+    at: Spot,
+    answer: (message: Buffer) => Buffer | undefined,
+  ): Promise<Result<"listening">> {
+    const bound = await this.#sockets.udp(at);
+    if (!bound.ok) return bound;
+    const socket: UdpSocket = bound.value;
+    // An answer that cannot be sent is lost, as any datagram may be.
+    socket.on("error", () => undefined);
+    socket.on("message", (message, from) => {
+      const answered = answer(message);
+      if (answered !== undefined) socket.send(answered, from.port, from.address, () => undefined);
+    });
+    this.#open.add({ close: () => new Promise((resolve) => void socket.close(() => resolve())) });
+    return { ok: true, value: "listening" };
+  }
+
+  async close(): Promise<void> {
+    const closing = [...this.#open].map(({ close }) => close());
+    this.#open.clear();
+    for (const socket of this.#connections) socket.destroy();
+    await Promise.all(closing);
+  }
+
+  #keep(socket: Socket): void {
+    this.#connections.add(socket);
+    socket.setTimeout(QUIET_MS, () => socket.destroy());
+    // A connection that breaks is the other side's affair; it is closed by Node.
+    socket.on("error", () => undefined);
+    socket.on("close", () => this.#connections.delete(socket));
+  }
+}
+
+/** Calls with every line, its end cut off; a line longer than allowed ends the connection. */
+export function readLines(socket: Socket, longest: number, take: (line: string) => void): void {
+  let rest = "";
+  socket.setEncoding("utf8");
+  socket.on("data", (chunk: string) => {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    if (rest.length > longest || lines.some((line) => line.length > longest)) {
+      socket.destroy();
+      return;
+    }
+    for (const line of lines) take(line.replace(/\r$/, ""));
+  });
+}
