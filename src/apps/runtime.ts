@@ -16,11 +16,11 @@ export type Runtime = App["runtime"];
 const START_FILES = ["bin/www", "server.js", "app.js", "index.js", "hostingstart.js"] as const;
 const SCRIPT = /\.[cm]?js$/;
 /** What only a shell gives a meaning to. */
-const SHELL_ONLY = /[;&|<>()$`*?~#\n]|^\s*[A-Za-z_][A-Za-z0-9_]*=/;
+const SHELL_ONLY = /[;&|<>()$`*\n]|^\s*[A-Za-z_][A-Za-z0-9_]*=/;
 
 /** The runtime that suits the content. Nothing there: static, which shows the default page. */
 export async function detectRuntime(contentFolder: string): Promise<Runtime> {
-  const names = await readdir(contentFolder).catch(() => []);
+  const names: readonly string[] = await readdir(contentFolder).catch(() => []);
   if (names.includes("package.json")) return { kind: "node" };
   if (names.includes("index.html") || names.includes("index.htm")) return { kind: "static" };
   for (const file of START_FILES)

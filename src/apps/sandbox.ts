@@ -128,7 +128,7 @@ export async function chooseConfinement(wish: {
   readonly paths: readonly string[];
   readonly stage: string;
 }): Promise<Result<Confinement>> {
-  if (process.getuid?.() !== 0 || !(await isMapped(wish.user))) return found({ kind: "same-user" });
+  if (!(await mayBecome(wish.user))) return found({ kind: "same-user" });
   if (!(await usersMakeNamespaces())) return found({ kind: "dropped-user", user: wish.user });
   const blocked = await Promise.all(wish.paths.map((path) => blockingFolder(path, wish.user)));
   if (blocked.every((folder) => folder === undefined))
@@ -146,14 +146,15 @@ export async function chooseConfinement(wish: {
 
 /** The first folder on the way to the path that the user may not pass through. */
 export async function blockingFolder(path: string, user: number): Promise<string | undefined> {
-  const folders: string[] = [];
-  for (let at = dirname(resolve(path)); ; at = dirname(at)) {
-    folders.unshift(at);
+  const parts: string[] = [];
+  for (let at = resolve(path); ; at = dirname(at)) {
+    parts.unshift(at);
     if (at === "/") break;
   }
-  for (const folder of folders) {
+  for (const folder of parts) {
     const about = await stat(folder).catch(() => undefined);
     if (about === undefined) return folder;
+    if (!about.isDirectory()) continue;
     const bit =
       about.uid === user ? constants.S_IXUSR : about.gid === user ? constants.S_IXGRP : constants.S_IXOTH;
     if ((about.mode & bit) === 0) return folder;
@@ -229,7 +230,11 @@ function stagedContents(
   };
 }
 
-/** In a user namespace of ours (rootless) most numbers are nobody. */
+/** Root may become others; in a user namespace of ours (rootless) most numbers are nobody. */
+export async function mayBecome(user: number): Promise<boolean> {
+  return process.getuid?.() === 0 && (await isMapped(user));
+}
+
 async function isMapped(user: number): Promise<boolean> {
   const lines = (await readFile("/proc/self/uid_map", "utf8")).trim().split("\n");
   return lines.some((line) => {

@@ -20,8 +20,6 @@ export const paths = {
   deployment: (subscription: string, group: string, name: string) =>
     `/subscriptions/${subscription}/resourcegroups/${encodeURIComponent(group)}` +
     `/providers/Microsoft.Resources/deployments/${encodeURIComponent(name)}?${RESOURCES}`,
-  subscriptions: `/subscriptions?${RESOURCES}`,
-  locations: (subscription: string) => `/subscriptions/${subscription}/locations?${RESOURCES}`,
   all: (subscription: string, type: "hostingEnvironments" | "sites" | "serverfarms") =>
     `/subscriptions/${subscription}/providers/Microsoft.Web/${type}?${WEB}`,
   /** A resource of Microsoft.Web, or what hangs under one: `{id}/suspend`. */
@@ -32,18 +30,17 @@ export const paths = {
 export type Account = { readonly subscription: string; readonly location: string };
 
 export async function readAccount(client: Client): Promise<Result<Account>> {
-  const list = await client.get(paths.subscriptions);
-  if (!list.ok) return list;
-  const subscription = textAt(itemsOf(list.value)[0], "subscriptionId");
-  if (subscription === undefined)
-    return declined({
-      code: "NoSubscription",
-      what: "the server lists no subscription",
-      fix: "The server's store is not whole: run `ase down --purge`, then `ase up`.",
-    });
-  const locations = await client.get(paths.locations(subscription));
-  if (!locations.ok) return locations;
-  return found({ subscription, location: textAt(itemsOf(locations.value)[0], "name") ?? "local" });
+  const answer = await client.get("/openase/version");
+  if (!answer.ok) return answer;
+  const subscription = textAt(answer.value, "subscriptionId");
+  const location = textAt(answer.value, "location");
+  if (subscription !== undefined && location !== undefined)
+    return found({ subscription, location });
+  return declined({
+    code: "UnexpectedAnswer",
+    what: "the server names no subscription",
+    fix: "The server is of another version: run `ase down`, then `ase up`.",
+  });
 }
 
 export type Environment = {

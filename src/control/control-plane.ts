@@ -19,6 +19,10 @@ export type ControlPlane = {
   readonly deployments: Deployments;
   readonly events: EventStream;
   readonly world: World;
+  /** A resource as GET shows it; undefined: there is none. */
+  readonly view: (resourceKey: string) => JsonObject | undefined;
+  /** Work that nobody waits for; a stop of the control plane does. */
+  readonly background: (work: () => Promise<void>) => void;
 };
 
 /** Made once, with the first start, and stored. */

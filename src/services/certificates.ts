@@ -159,14 +159,16 @@ class AuthorityFolder {
 
   async #create(): Promise<void> {
     const made = { key: `${this.#key}.new`, certificate: `${this.certificate}.new` };
-    await openssl([
-      ...["req", "-x509", ...NEW_KEY, "-config", this.#configuration],
-      ...["-keyout", made.key, "-out", made.certificate, "-days", String(AUTHORITY_DAYS)],
-      ...["-subj", "/O=OpenASE/CN=OpenASE authority"],
-      ...["-addext", "basicConstraints=critical,CA:TRUE,pathlen:0"],
-      ...["-addext", "keyUsage=critical,keyCertSign,cRLSign"],
-      ...["-addext", "subjectKeyIdentifier=hash"],
-    ]);
+    await openssl(
+      [
+        ["req", "-x509", ...NEW_KEY, "-config", this.#configuration],
+        ["-keyout", made.key, "-out", made.certificate, "-days", String(AUTHORITY_DAYS)],
+        ["-subj", "/O=OpenASE/CN=OpenASE authority"],
+        ["-addext", "basicConstraints=critical,CA:TRUE,pathlen:0"],
+        ["-addext", "keyUsage=critical,keyCertSign,cRLSign"],
+        ["-addext", "subjectKeyIdentifier=hash"],
+      ].flat(),
+    );
     await putInPlace(made.key, this.#key);
     await putInPlace(made.certificate, this.certificate);
     await writeFile(join(this.#folder, "index.txt"), "", { mode: 0o600 });
@@ -200,19 +202,21 @@ class AuthorityFolder {
     const names = wish.names.map((name) => `DNS:${name}`);
     const addresses = wish.addresses.map((address) => `IP:${address}`);
     const subject = (wish.names[0] ?? wish.stem).slice(0, 64);
-    await openssl([
-      ...["req", "-x509", ...NEW_KEY, "-config", this.#configuration],
-      ...["-CA", this.certificate, "-CAkey", this.#key],
-      ...["-keyout", made.key, "-out", made.certificate, "-days", String(CERTIFICATE_DAYS)],
-      ...["-subj", `/O=OpenASE/CN=${subject}`],
-      ...["-addext", "basicConstraints=critical,CA:FALSE"],
-      ...["-addext", "keyUsage=critical,digitalSignature"],
-      ...["-addext", `extendedKeyUsage=${wish.uses.map((use) => PURPOSES[use]).join(",")}`],
-      ...["-addext", `subjectAltName=${[...names, ...addresses].join(",")}`],
-      ...["-addext", "subjectKeyIdentifier=hash"],
-      ...["-addext", "authorityKeyIdentifier=keyid"],
-      ...["-addext", `crlDistributionPoints=URI:${revocationAddress()}`],
-    ]);
+    await openssl(
+      [
+        ["req", "-x509", ...NEW_KEY, "-config", this.#configuration],
+        ["-CA", this.certificate, "-CAkey", this.#key],
+        ["-keyout", made.key, "-out", made.certificate, "-days", String(CERTIFICATE_DAYS)],
+        ["-subj", `/O=OpenASE/CN=${subject}`],
+        ["-addext", "basicConstraints=critical,CA:FALSE"],
+        ["-addext", "keyUsage=critical,digitalSignature"],
+        ["-addext", `extendedKeyUsage=${wish.uses.map((use) => PURPOSES[use]).join(",")}`],
+        ["-addext", `subjectAltName=${[...names, ...addresses].join(",")}`],
+        ["-addext", "subjectKeyIdentifier=hash"],
+        ["-addext", "authorityKeyIdentifier=keyid"],
+        ["-addext", `crlDistributionPoints=URI:${revocationAddress()}`],
+      ].flat(),
+    );
     const both = `${await readFile(made.certificate, "utf8")}${await readFile(made.key, "utf8")}`;
     const combined = `${combinedOf(files)}.new`;
     await writeFile(combined, both, { mode: 0o600 });

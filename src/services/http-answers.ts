@@ -3,7 +3,13 @@
  *
  * Bodies are bounded. No routing library: each of these programs has two or three resources.
  */
-import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  request,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { Socket } from "node:net";
 
 export type Asked = {
@@ -47,10 +53,16 @@ export function answering(give: GiveAnswer) {
     Promise.resolve(asked)
       .then(give)
       .catch((thrown: unknown) => json(500, { error: String(thrown) }))
-      .then(({ status, type, body }) => {
-        response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) });
-        response.end(asked.method === "HEAD" ? undefined : body);
-      }, () => response.destroy());
+      .then(
+        ({ status, type, body }) => {
+          response.writeHead(status, {
+            "content-type": type,
+            "content-length": Buffer.byteLength(body),
+          });
+          response.end(asked.method === "HEAD" ? undefined : body);
+        },
+        () => response.destroy(),
+      );
   };
 }
 
@@ -79,10 +91,13 @@ export function askOver(
       response.on("data", (chunk: Buffer) => {
         size += chunk.length;
         chunks.push(chunk);
-        if (size > LARGEST_BODY) response.destroy(new Error(`the answer is over ${LARGEST_BODY} bytes`));
+        if (size > LARGEST_BODY)
+          response.destroy(new Error(`the answer is over ${LARGEST_BODY} bytes`));
       });
       response.on("error", reject);
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
+      response.on("end", () =>
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }),
+      );
     });
     asking.end();
   });

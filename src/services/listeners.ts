@@ -11,6 +11,8 @@ import type { HostSockets } from "../fabric/fabric.ts";
 
 /** A connection that says nothing for so long is closed. */
 const QUIET_MS = 120_000;
+/** Who asks and never reads the answers is closed at this many. */
+const MOST_UNREAD_BYTES = 65_536;
 
 export type Spot = { readonly address: string; readonly port: number };
 
@@ -23,7 +25,7 @@ export class Listeners {
     this.#sockets = sockets;
   }
 
-  /** Any server: plain, HTTP or HTTPS. */
+  /** An HTTP or HTTPS server; it closes quiet connections itself. */
   async serve(server: Server, at: Spot): Promise<Result<"listening">> {
     server.on("connection", (socket: Socket) => this.#keep(socket));
     const listening = await this.#sockets.listen(server, at);
@@ -35,7 +37,11 @@ export class Listeners {
   }
 
   async accept(at: Spot, speak: (socket: Socket) => void): Promise<Result<"listening">> {
-    return this.serve(createServer(speak), at);
+    const server = createServer((socket) => {
+      socket.setTimeout(QUIET_MS, () => socket.destroy());
+      speak(socket);
+    });
+    return this.serve(server, at);
   }
 
   async receive(
@@ -64,7 +70,6 @@ export class Listeners {
 
   #keep(socket: Socket): void {
     this.#connections.add(socket);
-    socket.setTimeout(QUIET_MS, () => socket.destroy());
     // A connection that breaks is the other side's affair; it is closed by Node.
     socket.on("error", () => undefined);
     socket.on("close", () => this.#connections.delete(socket));
@@ -78,7 +83,8 @@ export function readLines(socket: Socket, longest: number, take: (line: string) 
   socket.on("data", (chunk: string) => {
     const lines = (rest + chunk).split("\n");
     rest = lines.pop() ?? "";
-    if (rest.length > longest || lines.some((line) => line.length > longest)) {
+    const unread = socket.writableLength > MOST_UNREAD_BYTES;
+    if (unread || rest.length > longest || lines.some((line) => line.length > longest)) {
       socket.destroy();
       return;
     }

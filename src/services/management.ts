@@ -13,25 +13,52 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:https";
 import type { SecureContextOptions } from "node:tls";
 
+import { z } from "zod";
+
 import { declined, found, problemOf, type Result } from "../base/problem.ts";
 import type { CertificateFiles, RoleAgent } from "../blueprint/blueprint.ts";
 import { MANAGEMENT_PORTS } from "../environment/ports.ts";
 import type { HostSockets, ProgramPlace } from "../fabric/fabric.ts";
 import { revocationListOf } from "./certificates.ts";
-import { answering, askOver, json, notFound, type Answer, type Asked, type HttpRequest } from "./http-answers.ts";
+import {
+  answering,
+  askOver,
+  json,
+  notFound,
+  type Answer,
+  type Asked,
+  type HttpRequest,
+} from "./http-answers.ts";
 import type { Listeners } from "./listeners.ts";
 
 type Description = NonNullable<RoleAgent["management"]>;
 type Peer = Description["peers"][number];
 
 export type RoleSeen =
-  | { readonly host: string; readonly answering: true; readonly role: string; readonly uptimeSeconds: number }
+  | {
+      readonly host: string;
+      readonly answering: true;
+      readonly role: string;
+      readonly uptimeSeconds: number;
+    }
   | { readonly host: string; readonly answering: false; readonly reason: string };
 
 export type Management = {
   /** False: the certificates could not be read. */
   readonly change: (description: Description) => Promise<boolean>;
 };
+
+const Health = z
+  .string()
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      context.addIssue({ code: "custom", message: "not JSON" });
+      return z.NEVER;
+    }
+  })
+  .pipe(z.object({ role: z.string(), uptimeSeconds: z.number() }));
 
 /** Shorter than a probe waits, so that silent peers do not silence management. */
 const PEER_TIMEOUT_MS = 400;
@@ -48,8 +75,14 @@ export async function openManagement(
   if (!context.ok) return context;
   const roles = new Roles(description.peers, place.sockets);
   const options = { ...context.value, requestCert: true, rejectUnauthorized: true };
-  const command = createServer(options, answering((asked) => answerCommand(asked, roles)));
-  const monitoring = createServer(options, answering((asked) => answerMonitoring(asked, roles)));
+  const command = createServer(
+    options,
+    answering((asked) => answerCommand(asked, roles)),
+  );
+  const monitoring = createServer(
+    options,
+    answering((asked) => answerMonitoring(asked, roles)),
+  );
   const spots = [
     { server: command, port: MANAGEMENT_PORTS.command },
     { server: monitoring, port: MANAGEMENT_PORTS.monitoring },
@@ -91,7 +124,8 @@ export async function readContext(files: CertificateFiles): Promise<Result<Secur
 }
 
 async function answerCommand(asked: Asked, roles: Roles): Promise<Answer> {
-  if (asked.method === "GET" && asked.path === "/roles") return json(200, { roles: await roles.seen() });
+  if (asked.method === "GET" && asked.path === "/roles")
+    return json(200, { roles: await roles.seen() });
   const host = /^\/roles\/([a-z0-9.-]{1,63})\/restart$/.exec(asked.path)?.[1];
   if (asked.method !== "POST" || host === undefined) return notFound(asked);
   const peer = roles.peers.find((each) => each.host === host);
@@ -105,13 +139,23 @@ async function answerMonitoring(asked: Asked, roles: Roles): Promise<Answer> {
   if (asked.method !== "GET" || asked.path !== "/metrics") return notFound(asked);
   const seen = await roles.seen();
   const unreachable = seen.filter((role) => !role.answering).map(({ host }) => host);
-  return json(200, { roles: seen.length, answering: seen.length - unreachable.length, unreachable });
+  return json(200, {
+    roles: seen.length,
+    answering: seen.length - unreachable.length,
+    unreachable,
+  });
 }
 
 class Roles {
   peers: readonly Peer[];
   readonly #sockets: HostSockets;
-  #latest: { readonly peers: readonly Peer[]; readonly at: number; readonly seen: Promise<readonly RoleSeen[]> } | undefined;
+  #latest:
+    | {
+        readonly peers: readonly Peer[];
+        readonly at: number;
+        readonly seen: Promise<readonly RoleSeen[]>;
+      }
+    | undefined;
 
   constructor(peers: readonly Peer[], sockets: HostSockets) {
     this.peers = peers;
@@ -130,11 +174,16 @@ class Roles {
   async #see(peer: Peer): Promise<RoleSeen> {
     const health = await this.ask(peer, { method: "GET", path: "/health", host: peer.host });
     if (!health.ok) return { host: peer.host, answering: false, reason: health.problem.what };
-    const { role, uptimeSeconds } = JSON.parse(health.value.body) as { role: string; uptimeSeconds: number };
-    return { host: peer.host, answering: true, role, uptimeSeconds };
+    const told = healthOf(health.value.body);
+    if (told === undefined)
+      return { host: peer.host, answering: false, reason: "no health in its answer" };
+    return { host: peer.host, answering: true, ...told };
   }
 
-  async ask(peer: Peer, wish: HttpRequest): Promise<Result<{ readonly status: number; readonly body: string }>> {
+  async ask(
+    peer: Peer,
+    wish: HttpRequest,
+  ): Promise<Result<{ readonly status: number; readonly body: string }>> {
     const { address, port } = peer;
     const connected = await this.#sockets.connect({ address, port, timeoutMs: PEER_TIMEOUT_MS });
     if (!connected.ok) return connected;
@@ -147,9 +196,21 @@ class Roles {
       return found({ status, body: body.toString("utf8") });
     } catch (thrown) {
       const what = thrown instanceof Error ? thrown.message : String(thrown);
-      return declined({ code: "RoleSilent", what, fix: "Allow the subnet to reach itself on all ports.", where: peer.host });
+      return declined({
+        code: "RoleSilent",
+        what,
+        fix: "Allow the subnet to reach itself on all ports.",
+        where: peer.host,
+      });
     } finally {
       socket.destroy();
     }
   }
+}
+
+function healthOf(
+  body: string,
+): { readonly role: string; readonly uptimeSeconds: number } | undefined {
+  const told = Health.safeParse(body);
+  return told.success ? told.data : undefined;
 }

@@ -18,7 +18,7 @@ export function openWaiters(): Waiters {
   const waiting = new Set<() => void>();
   let open = true;
   const wake = (): void => {
-    for (const resume of [...waiting]) resume();
+    for (const resume of waiting) resume();
   };
   return {
     wait: (timeoutMs, signal) => {

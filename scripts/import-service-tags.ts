@@ -1,0 +1,36 @@
+/**
+ * Makes data/service-tags.json.gz from a published file: names and prefixes, nothing else.
+ *
+ *   node scripts/import-service-tags.ts ServiceTags_Public_20251117.json
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
+import { constants, gzipSync } from "node:zlib";
+
+type Published = {
+  readonly changeNumber: number;
+  readonly cloud: string;
+  readonly values: readonly {
+    readonly name: string;
+    readonly properties: { readonly addressPrefixes: readonly string[] };
+  }[];
+};
+
+const [file] = process.argv.slice(2);
+if (file === undefined) {
+  process.stderr.write("usage: import-service-tags.ts FILE\n");
+  process.exit(2);
+}
+const { changeNumber, cloud, values } = JSON.parse(readFileSync(file, "utf8")) as Published;
+const compact = {
+  source: basename(file),
+  changeNumber,
+  cloud,
+  values: values.map(({ name, properties: { addressPrefixes } }) => ({
+    name,
+    properties: { addressPrefixes },
+  })),
+};
+const bytes = gzipSync(JSON.stringify(compact), { level: constants.Z_BEST_COMPRESSION });
+writeFileSync(new URL("../data/service-tags.json.gz", import.meta.url), bytes);
+process.stdout.write(`${values.length} tags of change ${changeNumber}: ${bytes.length} bytes\n`);

@@ -1,0 +1,103 @@
+/**
+ * The API as one app: who may ask, the marks every answer carries, and which routes answer what.
+ *
+ * Thin: what is asked is read here and answered by the control plane. Sockets are in serve.ts.
+ */
+import { randomUUID } from "node:crypto";
+
+import { type Context, Hono } from "hono";
+
+import { type Problem, problemOf, ProblemError } from "../base/problem.ts";
+import type { ControlPlane } from "../control/control-plane.ts";
+import { type Access } from "./access.ts";
+import { originOf, refuse } from "./answer.ts";
+import { deploymentRoutes } from "./deployments.ts";
+import { environmentRoutes } from "./environments.ts";
+import { metadataRoutes } from "./metadata.ts";
+import { ownRoutes } from "./own.ts";
+import { missingVersion, routePath } from "./request.ts";
+import { resourceRoutes } from "./resources.ts";
+import { siteRoutes } from "./sites.ts";
+import { subscriptionRoutes } from "./subscriptions.ts";
+import { webRoutes } from "./web.ts";
+
+export type ApiOptions = {
+  readonly plane: ControlPlane;
+  readonly access: Access;
+  /** Of the program, shown by /openase/version. */
+  readonly version: string;
+  /** A folder for uploads. */
+  readonly scratch: string;
+  readonly largestUploadBytes: number;
+  /** Told of defects: what a request met that no one foresaw. */
+  readonly onDefect: (thrown: unknown) => void;
+};
+
+export function createApi(options: ApiOptions): Hono {
+  const { access, plane } = options;
+  const app = new Hono({ getPath: routePath });
+  app.use(mark);
+  app.route("/metadata", metadataRoutes(plane.account));
+  app.use(async (context, next) => {
+    const refused = access.refuse(context.req.header("Authorization"));
+    if (refused === undefined) return next();
+    context.header("WWW-Authenticate", challenge(context, refused));
+    return refuse(context, refused);
+  });
+  app.route("/openase", ownRoutes(plane, options.version));
+  app.use(async (context, next) => {
+    const missing = missingVersion(context);
+    return missing === undefined ? next() : refuse(context, missing);
+  });
+  // The more particular first: what they do not answer falls to the general ones.
+  app.route("/", subscriptionRoutes(plane));
+  app.route("/", deploymentRoutes(plane));
+  app.route("/", environmentRoutes(plane));
+  app.route("/", siteRoutes(plane, options));
+  app.route("/", webRoutes(plane));
+  app.route("/", resourceRoutes(plane));
+  app.notFound((context) => refuse(context, unknownPath(context)));
+  app.onError((thrown, context) => {
+    if (thrown instanceof ProblemError) return refuse(context, thrown.problem);
+    options.onDefect(thrown);
+    const problem = problemOf(thrown, {
+      code: "InternalServerError",
+      what: "the request met a defect of this program",
+      fix: "Report it with the log of the control plane.",
+    });
+    // What was thrown may hold anything; it is for the log only.
+    const { cause: _, ...told } = problem;
+    return refuse(context, told);
+  });
+  return app;
+}
+
+/** Ids by which a request is found again, in every answer. */
+async function mark(context: Context, next: () => Promise<void>): Promise<void> {
+  const asked = context.req.header("x-ms-client-request-id");
+  const correlation = context.req.header("x-ms-correlation-request-id");
+  await next();
+  const id = randomUUID();
+  context.header("x-ms-request-id", id);
+  context.header("x-ms-correlation-request-id", plain(correlation) ?? id);
+  if (plain(asked) !== undefined) context.header("x-ms-client-request-id", plain(asked));
+  context.header("Cache-Control", "no-cache");
+}
+
+function plain(text: string | undefined): string | undefined {
+  return text !== undefined && /^[\w.:-]{1,128}$/.test(text) ? text : undefined;
+}
+
+function challenge(context: Context, refused: Problem): string {
+  const error = refused.code === "AuthenticationFailed" ? "invalid_request" : "invalid_token";
+  return `Bearer authorization_uri="${originOf(context)}/adfs", error="${error}"`;
+}
+
+function unknownPath(context: Context): Problem {
+  const { method, path } = context.req;
+  return {
+    code: "ResourceTypeOrActionNotFound",
+    what: `${method} ${path} is not offered`,
+    fix: "Check the path; GET /subscriptions/SUB/providers lists the types that are.",
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * Reading of requests: paths in any casing, ids, api-versions, bodies with a limit.
+ */
+import type { Context } from "hono";
+
+import { parseResourceId, type ResourceId } from "../arm/ids.ts";
+import { type JsonObject, readJsonObject } from "../arm/json.ts";
+import { declined, found, type Problem, type Result } from "../base/problem.ts";
+
+/** Azure's own limit for a request is 4 MB. */
+const LARGEST_BODY_BYTES = 4 * 1024 * 1024;
+
+/** The path as routes see it: lower case, without doubled or trailing slashes. */
+export function routePath(request: Request): string {
+  return `/${segmentsOf(request.url).join("/")}`.toLowerCase();
+}
+
+/** Segments as they were written, still percent-encoded. */
+function segmentsOf(url: string): readonly string[] {
+  const end = url.search(/[?#]/);
+  const path = url.slice(url.indexOf("/", url.indexOf("//") + 2), end === -1 ? undefined : end);
+  return path.split("/").filter((segment) => segment !== "");
+}
+
+/** The id that the first `count` segments of the path spell; all of them when absent. */
+export function idInPath(context: Context, count?: number): Result<ResourceId> {
+  const segments: string[] = [];
+  for (const written of segmentsOf(context.req.url).slice(0, count)) {
+    const segment = decoded(written);
+    if (segment === undefined || segment.includes("/") || hasControl(segment))
+      return declined({
+        code: "InvalidResourceId",
+        what: `"${written}" is not a name in a path`,
+        fix: "Names have no slashes, control characters or broken percent escapes.",
+      });
+    segments.push(segment);
+  }
+  return parseResourceId(`/${segments.join("/")}`);
+}
+
+/** Count of segments before an action or part at the end of the path. */
+export function segmentCount(context: Context): number {
+  return segmentsOf(context.req.url).length;
+}
+
+function decoded(segment: string): string | undefined {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return undefined;
+  }
+}
+
+function hasControl(text: string): boolean {
+  return [...text].some((letter) => (letter.codePointAt(0) ?? 0) < 32);
+}
+
+/** Any version is taken; its absence is a mistake of the client. */
+export function missingVersion(context: Context): Problem | undefined {
+  const version = query(context, "api-version");
+  if (version !== undefined && version !== "") return undefined;
+  return {
+    code: "MissingApiVersionParameter",
+    what: "the api-version query parameter is required for all requests",
+    fix: "Add ?api-version=2022-03-01, or the version your client was made for.",
+  };
+}
+
+/** A query parameter whatever the casing of its name. */
+export function query(context: Context, name: string): string | undefined {
+  const exact = context.req.query(name);
+  if (exact !== undefined) return exact;
+  const entry = Object.entries(context.req.query()).find(([key]) => key.toLowerCase() === name.toLowerCase());
+  return entry?.[1];
+}
+
+/** The body as an object; an absent one is empty. Comments and other lenience: see arm/json.ts. */
+export async function bodyOf(context: Context): Promise<Result<JsonObject>> {
+  const text = await textOf(context);
+  if (!text.ok) return text;
+  if (text.value.trim() === "") return found({});
+  return readJsonObject(text.value, "request body");
+}
+
+async function textOf(context: Context): Promise<Result<string>> {
+  const { body } = context.req.raw;
+  if (body === null) return found("");
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.byteLength;
+    if (LARGEST_BODY_BYTES < size)
+      return declined({
+        code: "RequestEntityTooLarge",
+        what: `the body is larger than ${LARGEST_BODY_BYTES} bytes`,
+        fix: "Split the template into nested deployments, or remove what is not needed.",
+      });
+    chunks.push(chunk);
+  }
+  return found(Buffer.concat(chunks).toString("utf8"));
+}

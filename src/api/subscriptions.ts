@@ -1,0 +1,274 @@
+/**
+ * Subscriptions, resource groups, lists of everything, providers and operations.
+ */
+import { type Context, Hono } from "hono";
+
+import { parseResourceId } from "../arm/ids.ts";
+import type { JsonObject } from "../arm/json.ts";
+import type { Problem } from "../base/problem.ts";
+import { bodyOfProblem } from "../control/arm-language.ts";
+import { groupNotFound, subscriptionNotFound } from "../control/arm-writes.ts";
+import type { ControlPlane } from "../control/control-plane.ts";
+import type { StoredResource } from "../control/wanted.ts";
+import { answer, followOperation, lookAgain, page, refuse, sent, statusOfProblem } from "./answer.ts";
+import { listProviders, provider } from "./providers.ts";
+import { bodyOf, idInPath, query } from "./request.ts";
+import { answerWrite, listOf, typeOfResource, viewsOf } from "./resources.ts";
+
+export function subscriptionRoutes(plane: ControlPlane): Hono {
+  const { account } = plane;
+  const routes = new Hono();
+  const shown = subscriptionOf(plane);
+  routes.get("/tenants", (context) => page(context, [tenantOf(plane)]));
+  routes.get("/subscriptions", (context) => page(context, [shown]));
+  routes.get("/providers", (context) => page(context, listProviders(account)));
+  routes.get("/providers/:namespace", (context) =>
+    sent(context, provider(context.req.param("namespace"), account)),
+  );
+  routes.use("/subscriptions/:sub", ours(plane));
+  routes.use("/subscriptions/:sub/*", ours(plane));
+  routes.get("/subscriptions/:sub", (context) => sent(context, shown));
+  routes.get("/subscriptions/:sub/locations", (context) => page(context, [locationOf(plane)]));
+  routes.get("/subscriptions/:sub/providers", (context) => page(context, listProviders(account)));
+  routes.get("/subscriptions/:sub/providers/:namespace", (context) =>
+    sent(context, provider(context.req.param("namespace"), account)),
+  );
+  routes.post("/subscriptions/:sub/providers/:namespace/register", (context) =>
+    sent(context, provider(context.req.param("namespace"), account)),
+  );
+  routes.get("/subscriptions/:sub/resources", (context) => listResources(context, plane, ""));
+  routes.get("/subscriptions/:sub/resourcegroups/:group/resources", (context) => {
+    const group = groupAt(context, plane);
+    if (group === undefined) return missingGroup(context);
+    return listResources(context, plane, `${group.resource.key}/`);
+  });
+  groups(routes, plane);
+  operations(routes, plane);
+  return routes;
+}
+
+function groups(routes: Hono, plane: ControlPlane): void {
+  const one = "/subscriptions/:sub/resourcegroups/:group";
+  routes.get("/subscriptions/:sub/resourcegroups", (context) =>
+    page(context, listOf(plane, `/subscriptions/${context.req.param("sub")}/`, "Microsoft.Resources/resourceGroups")),
+  );
+  routes.get(one, (context) => {
+    const group = groupAt(context, plane);
+    if (context.req.method === "HEAD") return context.body(null, group === undefined ? 404 : 204);
+    if (group === undefined) return missingGroup(context);
+    return sent(context, plane.view(group.resource.key) ?? {});
+  });
+  for (const how of ["put", "patch"] as const)
+    routes[how](one, async (context) => {
+      const id = idInPath(context);
+      if (!id.ok) return refuse(context, id.problem);
+      const body = await bodyOf(context);
+      if (!body.ok) return refuse(context, body.problem);
+      const written = plane.resources[how]({ id: id.value, body: body.value });
+      return answer(context, written, (value) => answerWrite(context, plane, value));
+    });
+  routes.delete(one, (context) => {
+    const id = idInPath(context);
+    if (!id.ok) return refuse(context, id.problem);
+    return answer(context, plane.resources.removeGroup(id.value), ({ operation }) => {
+      if (operation !== undefined) followOperation(context, operation, ["Location"]);
+      return context.body(null, 202);
+    });
+  });
+}
+
+function operations(routes: Hono, plane: ControlPlane): void {
+  const base = "/subscriptions/:sub/providers/:namespace/locations/:location";
+  routes.get(`${base}/operations/:id`, (context) => operationStatus(context, plane));
+  const deployment = "/providers/microsoft.resources/deployments/:name/operationstatuses/:id";
+  routes.get(`/subscriptions/:sub/resourcegroups/:group${deployment}`, (context) =>
+    operationStatus(context, plane),
+  );
+  routes.get(`/subscriptions/:sub${deployment}`, (context) => operationStatus(context, plane));
+  routes.get(`${base}/operationresults/:id`, (context) => {
+    const operation = plane.operations.get(context.req.param("id"));
+    if (operation === undefined) return refuse(context, operationNotFound(context));
+    if (operation.state === "InProgress") {
+      lookAgain(context);
+      context.header("Location", context.req.url);
+      return context.body(null, 202);
+    }
+    if (operation.error !== undefined) {
+      const status = statusOfProblem(operation.error.code);
+      return context.json({ error: bodyOfProblem(operation.error) } as object, status);
+    }
+    if (operation.kind === "delete") return context.body(null, 204);
+    if (query(context, "resultOf") === "sites")
+      return page(context, sitesOf(plane, operation.targetKey));
+    const view = plane.view(operation.targetKey);
+    return view === undefined ? context.body(null, 204) : sent(context, view);
+  });
+}
+
+function operationStatus(context: Context, plane: ControlPlane): Response {
+  const operation = plane.operations.get(context.req.param("id") ?? "");
+  if (operation === undefined) return refuse(context, operationNotFound(context));
+  lookAgain(context);
+  const { createdAt, error, finishedAt, id, state } = operation;
+  return sent(context, {
+    id: new URL(context.req.url).pathname,
+    name: id,
+    status: state,
+    startTime: new Date(createdAt).toISOString(),
+    ...(finishedAt === undefined ? {} : { endTime: new Date(finishedAt).toISOString() }),
+    ...(error === undefined ? {} : { error: bodyOfProblem(error) }),
+  });
+}
+
+function operationNotFound(context: Context): Problem {
+  const id = context.req.param("id") ?? "";
+  return {
+    code: "OperationNotFound",
+    what: `there is no operation ${id}; finished ones are kept for a day`,
+    fix: "Look at the resource itself.",
+  };
+}
+
+/** Apps on the plans of an environment. */
+export function sitesOf(plane: ControlPlane, environmentKey: string): readonly JsonObject[] {
+  const all = plane.resources.list("").map(({ resource }) => resource);
+  const plans = new Set(
+    all.flatMap((one) =>
+      one.type === "Microsoft.Web/serverfarms" && one.environment.key === environmentKey ? [one.key] : [],
+    ),
+  );
+  return all.flatMap((one) =>
+    one.type === "Microsoft.Web/sites" && plans.has(one.plan.key) ? viewsOf(plane, one.key) : [],
+  );
+}
+
+function groupAt(context: Context, plane: ControlPlane): StoredResource | undefined {
+  const { group, sub } = context.req.param();
+  return plane.resources.get(`/subscriptions/${sub}/resourcegroups/${group}`);
+}
+
+function missingGroup(context: Context): Response {
+  const id = parseResourceId(
+    `/subscriptions/${context.req.param("sub")}/resourceGroups/${context.req.param("group")}`,
+  );
+  return refuse(context, id.ok ? groupNotFound(id.value) : id.problem);
+}
+
+function listResources(context: Context, plane: ControlPlane, keyPrefix: string): Response {
+  const filter = readFilter(query(context, "$filter") ?? "");
+  if (!filter.ok) return refuse(context, filter.problem);
+  const expand = (query(context, "$expand") ?? "").toLowerCase();
+  const listed = plane.resources
+    .list(keyPrefix)
+    .filter((stored) => isListed(stored) && filter.matches(stored))
+    .map((stored) => shortView(plane, stored, expand));
+  return page(context, listed);
+}
+
+/** Groups are no resources of this list, and parts (subnets, rules) stand in their owners. */
+function isListed({ resource }: StoredResource): boolean {
+  if (resource.type === "Microsoft.Resources/resourceGroups") return false;
+  return typeOfResource(resource).split("/").length === 2;
+}
+
+function shortView(plane: ControlPlane, stored: StoredResource, expand: string): JsonObject {
+  const view = plane.view(stored.resource.key) ?? {};
+  const words = ["id", "name", "type", "location", "kind", "sku", "tags"];
+  const short = Object.fromEntries(Object.entries(view).filter(([name]) => words.includes(name)));
+  const properties = view["properties"] as JsonObject | undefined;
+  return {
+    ...short,
+    ...(expand.includes("createdtime") ? { createdTime: new Date(stored.createdAt).toISOString() } : {}),
+    ...(expand.includes("changedtime") ? { changedTime: new Date(stored.changedAt).toISOString() } : {}),
+    ...(expand.includes("provisioningstate")
+      ? { provisioningState: properties?.["provisioningState"] ?? "Succeeded" }
+      : {}),
+  };
+}
+
+type Filter =
+  | { readonly ok: true; readonly matches: (stored: StoredResource) => boolean }
+  | { readonly ok: false; readonly problem: Problem };
+
+/** `resourceType eq 'x' and name eq 'y'`, as the clients write it. */
+function readFilter(text: string): Filter {
+  const conditions = text.split(/\s+and\s+/i).filter((part) => part.trim() !== "");
+  const tests: ((stored: StoredResource) => boolean)[] = [];
+  for (const condition of conditions) {
+    const [, name = "", value = ""] = /^\s*\(?\s*(\w+)\s+eq\s+'([^']*)'\s*\)?\s*$/i.exec(condition) ?? [];
+    const read = FILTERS[name.toLowerCase()];
+    if (read === undefined) return { ok: false, problem: invalidFilter(condition) };
+    tests.push((stored) => read(stored, value));
+  }
+  return { ok: true, matches: (stored) => tests.every((test) => test(stored)) };
+}
+
+const FILTERS: Readonly<Record<string, (stored: StoredResource, value: string) => boolean>> = {
+  resourcetype: ({ resource }, value) => same(typeOfResource(resource), value),
+  resourcegroup: ({ resource }, value) =>
+    resource.key.includes(`/resourcegroups/${value.toLowerCase()}/`),
+  name: ({ resource }, value) => same(resource.name, value),
+  location: ({ resource }, value) => "location" in resource && same(resource.location, value),
+  tagname: ({ resource }, value) =>
+    "tags" in resource && Object.keys(resource.tags).some((name) => same(name, value)),
+  tagvalue: ({ resource }, value) =>
+    "tags" in resource && Object.values(resource.tags).includes(value),
+};
+
+function same(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
+function invalidFilter(condition: string): Problem {
+  return {
+    code: "InvalidFilterInQueryString",
+    what: `the condition "${condition.trim()}" of $filter is not understood`,
+    fix: `Compare one of ${Object.keys(FILTERS).join(", ")} with eq 'value', joined by and.`,
+  };
+}
+
+/** Only one subscription lives here. */
+function ours(plane: ControlPlane) {
+  return async (context: Context, next: () => Promise<void>): Promise<Response | undefined> => {
+    const name = context.req.param("sub") ?? "";
+    if (name === plane.account.subscriptionId.toLowerCase()) {
+      await next();
+      return undefined;
+    }
+    return refuse(context, subscriptionNotFound(name));
+  };
+}
+
+function subscriptionOf({ account }: ControlPlane): JsonObject {
+  const { subscriptionId, tenantId } = account;
+  return {
+    id: `/subscriptions/${subscriptionId}`,
+    subscriptionId,
+    tenantId,
+    displayName: "OpenASE",
+    state: "Enabled",
+    authorizationSource: "RoleBased",
+    managedByTenants: [],
+    subscriptionPolicies: {
+      locationPlacementId: "Public_2014-09-01",
+      quotaId: "Internal_2014-09-01",
+      spendingLimit: "Off",
+    },
+  };
+}
+
+function tenantOf({ account }: ControlPlane): JsonObject {
+  const { tenantId } = account;
+  return { id: `/tenants/${tenantId}`, tenantId, displayName: "OpenASE", tenantCategory: "Home", domains: [] };
+}
+
+function locationOf({ account }: ControlPlane): JsonObject {
+  return {
+    id: `/subscriptions/${account.subscriptionId}/locations/${account.location}`,
+    name: account.location,
+    displayName: account.location,
+    regionalDisplayName: account.location,
+    metadata: { regionType: "Physical", regionCategory: "Recommended" },
+  };
+}
+

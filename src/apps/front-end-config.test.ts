@@ -1,0 +1,96 @@
+import { execFileSync } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+import type { FrontEnd } from "../blueprint/blueprint.ts";
+import { frontEndFiles } from "./front-end-config.ts";
+import { valueOf } from "./place.testing.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ase-config-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+type Site = FrontEnd["sites"][number];
+
+function filesFor(sites: readonly Site[], certificateFiles: readonly string[] = []) {
+  return frontEndFiles(
+    { kind: "front-end", name: "proxy", address: "10.0.0.5" as FrontEnd["address"], sites, certificates: [] },
+    { folder, workerSocket: join(folder, "worker.sock"), certificateFiles, maxConnections: 1000, threads: 1 },
+  );
+}
+
+async function accepted(files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  execFileSync("haproxy", ["-c", "-q", "-f", join(folder, "haproxy.cfg")], { stdio: "pipe" });
+}
+
+const backend = (index: number): Site["backends"][number] => ({
+  name: `worker-${index}`,
+  address: `10.0.1.${index % 250}` as FrontEnd["address"],
+  port: 8000 + index,
+});
+
+describe("the configuration of a front end", () => {
+  test("is one that HAProxy accepts, with sites of every sort, and 300 of them", async () => {
+    const sites = Array.from({ length: 300 }, (_, index) => ({
+      name: `site-${index}`,
+      hostNames: [`site-${index}.demo.p.azurewebsites.net`, `*.x${index}.Example.COM`],
+      running: index % 7 !== 0,
+      httpsOnly: index % 2 === 0,
+      backends: Array.from({ length: index % 4 }, (_unused, at) => backend(at)),
+    }));
+    await accepted(valueOf(filesFor(sites)));
+    await accepted(valueOf(filesFor([])));
+  });
+
+  test("asks the map, so that its length per request does not grow with the sites", () => {
+    const { "haproxy.cfg": config = "" } = valueOf(
+      filesFor(["a", "b", "c"].map((name) => ({ name, hostNames: [`${name}.test`], running: true, httpsOnly: false, backends: [] }))),
+    );
+    expect(config.match(/use_backend/g)).toHaveLength(1);
+    expect(config).not.toContain("a.test\n  use");
+  });
+
+  test.each([
+    ["a host name with a blank", { hostNames: ["a b.test"] }],
+    ["a host name with a new line", { hostNames: ["a.test\nb.test site-x"] }],
+    ["a host name with a sample expression", { hostNames: ["%[env(PATH)]"] }],
+    ["a wildcard in the middle", { hostNames: ["a.*.test"] }],
+    ["a site name with a line of configuration", { name: "x\n  stats enable" }],
+    ["a site name with a quote", { name: 'x"y' }],
+    ["an instance whose port is none", { backends: [{ ...backend(1), port: 70_000 }] }],
+    ["two instances of one name", { backends: [backend(1), backend(1)] }],
+  ] satisfies readonly (readonly [string, Partial<Site>])[])("refuses %s", (_, change) => {
+    const answer = filesFor([{ name: "a", hostNames: ["a.test"], running: true, httpsOnly: false, backends: [], ...change }]);
+    expect(answer).toMatchObject({ ok: false, problem: { code: "FrontEndRefused" } });
+  });
+
+  test("refuses one name for two sites", () => {
+    const one = { hostNames: ["Same.test"], running: true, httpsOnly: false, backends: [] };
+    expect(filesFor([{ ...one, name: "a" }, { ...one, name: "b", hostNames: ["same.test"] }]).ok).toBe(false);
+  });
+
+  test("whatever the names are, it is refused or accepted by HAProxy", async () => {
+    const name = fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 12 });
+    const anySite = fc.record({
+      name,
+      hostNames: fc.array(fc.oneof(name, fc.domain(), fc.domain().map((one) => `*.${one}`)), { maxLength: 3 }),
+      running: fc.boolean(),
+      httpsOnly: fc.boolean(),
+      backends: fc.constantFrom([], [backend(1)]),
+    });
+    await fc.assert(
+      fc.asyncProperty(anySite, async (site) => {
+        const files = filesFor([site]);
+        if (files.ok) await accepted(files.value);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

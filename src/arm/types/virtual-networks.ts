@@ -1,0 +1,113 @@
+/** Virtual networks and their subnets: bodies to resources and back. */
+import { childOf, keyOf, parentOf, formatResourceId, type ResourceId } from "../ids.ts";
+import { parseCidr, parseIpv4, prefixLength } from "../../network/prefix.ts";
+import type { JsonObject } from "../json.ts";
+import type { ResourceOf, Subnet, VirtualNetwork } from "../resources.ts";
+import { Body, bodyOf, identity, located, type Parsed, type ParseRequest } from "./body.ts";
+import { envelope, idOnly, type RenderContext } from "./render.ts";
+
+const NETWORK = "Microsoft.Network/virtualNetworks";
+const SUBNET = "Microsoft.Network/virtualNetworks/subnets";
+
+/** Five addresses of every subnet are the network's own. */
+const LONGEST_SUBNET_PREFIX = 29;
+
+export function parseVirtualNetwork(request: ParseRequest): Parsed {
+  const body = bodyOf(request);
+  const path = "properties.addressSpace.addressPrefixes";
+  const written = body.required(path, body.texts(path));
+  if (written.length === 0) body.fail("InvalidRequestContent", `${path} is empty`, "Give at least one prefix.");
+  const prefixes = written.map((text) => body.accept(path, parseCidr(text), "InvalidAddressPrefixFormat"));
+  const dnsServers = (body.texts("properties.dhcpOptions.dnsServers") ?? []).map((text) =>
+    body.accept("properties.dhcpOptions.dnsServers", parseIpv4(text)),
+  );
+  const network: VirtualNetwork = {
+    type: NETWORK,
+    ...identity(request.id, request.before),
+    ...located(request, body),
+    prefixes,
+    dnsServers,
+    extra: body.extra(["addressSpace", "dhcpOptions", "subnets"]),
+  };
+  const subnets = body.list("properties.subnets");
+  if (subnets === undefined) return { resources: [network], replacedParts: [] };
+  const parts = subnets.map((subnet, index) => {
+    const name = subnet.required(`properties.subnets[${index}].name`, subnet.text("name"));
+    const id = childOf(request.id, "subnets", name);
+    return subnetOf(id, new Body(subnet.json, formatResourceId(id)), request.context.lookUp(keyOf(id)));
+  });
+  return { resources: [network, ...parts], replacedParts: [SUBNET] };
+}
+
+export function parseSubnet(request: ParseRequest): Parsed {
+  return { resources: [subnetOf(request.id, bodyOf(request), request.before)], replacedParts: [] };
+}
+
+function subnetOf(id: ResourceId, body: Body, before: ParseRequest["before"]): Subnet {
+  const several = body.texts("properties.addressPrefixes") ?? [];
+  const text = body.text("properties.addressPrefix") ?? several.find((one) => !one.includes(":"));
+  const path = "properties.addressPrefix";
+  const prefix = body.accept(path, parseCidr(body.required(path, text)), "InvalidAddressPrefixFormat");
+  if (LONGEST_SUBNET_PREFIX < prefixLength(prefix))
+    body.fail("NetcfgInvalidSubnet", `${path} ${prefix} is too small for a subnet`, "Use a prefix of /29 or larger.");
+  const group = body.reference("properties.networkSecurityGroup");
+  const table = body.reference("properties.routeTable");
+  const parent = parentOf(id) ?? id;
+  return {
+    type: SUBNET,
+    ...identity(id, before),
+    network: { id: formatResourceId(parent), key: keyOf(parent) },
+    prefix,
+    ...(group === undefined ? {} : { networkSecurityGroup: group }),
+    ...(table === undefined ? {} : { routeTable: table }),
+    serviceEndpoints: (body.list("properties.serviceEndpoints") ?? []).map((endpoint) =>
+      endpoint.required("properties.serviceEndpoints.service", endpoint.text("service")),
+    ),
+    extra: body.extra([
+      "addressPrefix", "addressPrefixes", "networkSecurityGroup", "routeTable", "serviceEndpoints",
+      "ipConfigurations", "resourceNavigationLinks", "serviceAssociationLinks", "purpose",
+    ]),
+  };
+}
+
+export function renderVirtualNetwork(network: VirtualNetwork, context: RenderContext): JsonObject {
+  const subnets = context.ofType(SUBNET).filter((subnet) => subnet.network.key === network.key);
+  return envelope(network, context, {
+    enableDdosProtection: false,
+    virtualNetworkPeerings: [],
+    ...network.extra,
+    addressSpace: { addressPrefixes: network.prefixes },
+    dhcpOptions: { dnsServers: network.dnsServers },
+    subnets: subnets.map((subnet) => renderSubnet(subnet, context)),
+  });
+}
+
+export function renderSubnet(subnet: Subnet, context: RenderContext): JsonObject {
+  const inside = (other: ResourceOf<"Microsoft.Web/hostingEnvironments">) => other.subnet.key === subnet.key;
+  const environments = context.ofType("Microsoft.Web/hostingEnvironments").filter(inside);
+  const configurations = context.ofType("Microsoft.Network/networkInterfaces").flatMap((card) =>
+    card.configurations
+      .filter((one) => one.subnet.key === subnet.key)
+      .map((one) => ({ id: `${card.id}/ipConfigurations/${one.name}` })),
+  );
+  return envelope(subnet, context, {
+    delegations: [],
+    privateEndpointNetworkPolicies: "Disabled",
+    privateLinkServiceNetworkPolicies: "Enabled",
+    ...subnet.extra,
+    addressPrefix: subnet.prefix,
+    ...idOnly("networkSecurityGroup", subnet.networkSecurityGroup),
+    ...idOnly("routeTable", subnet.routeTable),
+    serviceEndpoints: subnet.serviceEndpoints.map((service) => ({ service, locations: ["*"], provisioningState: "Succeeded" })),
+    ...(configurations.length === 0 ? {} : { ipConfigurations: configurations }),
+    ...(environments.length === 0
+      ? {}
+      : {
+          resourceNavigationLinks: environments.map((environment) => ({
+            id: `${subnet.id}/resourceNavigationLinks/${environment.name}`,
+            name: environment.name,
+            properties: { linkedResourceType: environment.type, link: environment.id, provisioningState: "Succeeded" },
+          })),
+        }),
+  });
+}

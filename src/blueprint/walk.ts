@@ -1,0 +1,278 @@
+/**
+ * Walks one packet through a blueprint, gate by gate, as the law has it.
+ *
+ * The same way a fabric takes it: outbound gate of the sender, route, appliances, edge or
+ * balancer, inbound gate of the receiver, and the way back. Nothing is sent.
+ */
+import { PLATFORM_ADDRESS } from "../environment/ports.ts";
+import { compileRules, type Packet } from "../network/evaluate.ts";
+import { contains, type Ipv4 } from "../network/prefix.ts";
+import type { Route } from "../network/route.ts";
+import { selectRoute } from "../network/select-route.ts";
+import type { Direction } from "../network/rule.ts";
+import type { Blueprint, Host, Network, Subnet, Translation } from "./blueprint.ts";
+import type { Probe } from "./probes.ts";
+
+export type Flow = {
+  readonly from:
+    | { readonly kind: "host"; readonly name: string }
+    | { readonly kind: "internet"; readonly address: Ipv4 }
+    | { readonly kind: "load-balancer"; readonly network: string };
+  readonly to: Ipv4;
+  readonly protocol: "Tcp" | "Udp";
+  readonly fromPort: number;
+  readonly toPort: number;
+};
+
+/** Who decided about a packet. */
+export type Decider = {
+  readonly kind: "rule" | "route" | "balancer" | "host";
+  readonly name: string;
+  /** Resource id of the group or table, where there is one. */
+  readonly id?: string;
+  readonly sentence: string;
+};
+
+export type WalkStep = { readonly at: string; readonly what: string; readonly decidedBy?: Decider };
+
+export type Walk = {
+  readonly delivered: boolean;
+  /** Name of the host that got it. */
+  readonly host?: string;
+  readonly steps: readonly WalkStep[];
+  readonly stoppedBy?: Decider;
+};
+
+/** Appliances that pass a packet on to one another at most; more is a loop. */
+const MOST_HOPS = 8;
+/** A port for questions in which the client's does not matter. */
+const CLIENT_PORT = 50_000;
+
+/** @returns where the flow ends; where several targets are possible, the worst of them */
+export function walk(blueprint: Blueprint, flow: Flow): Walk {
+  return new Walker(blueprint, flow).walk();
+}
+
+/** The rule or route that stops a probe; undefined when the law lets it pass. */
+export function explainProbe(blueprint: Blueprint, probe: Probe): Decider | undefined {
+  const from: Flow["from"] =
+    probe.from.kind === "host"
+      ? { kind: "host", name: probe.from.name }
+      : probe.from.kind === "internet"
+        ? { kind: "internet", address: probe.from.address }
+        : { kind: "load-balancer", network: probe.from.network };
+  const { address: to, protocol, port: toPort } = probe.to;
+  return walk(blueprint, { from, to, protocol, fromPort: CLIENT_PORT, toPort }).stoppedBy;
+}
+
+class Walker {
+  readonly #blueprint: Blueprint;
+  readonly #flow: Flow;
+  readonly #steps: WalkStep[] = [];
+
+  constructor(blueprint: Blueprint, flow: Flow) {
+    this.#blueprint = blueprint;
+    this.#flow = flow;
+  }
+
+  walk(): Walk {
+    const { from } = this.#flow;
+    switch (from.kind) {
+      case "internet":
+        return this.#fromOutside(from.address);
+      case "load-balancer": {
+        const network = this.#network(from.network);
+        if (network === undefined) return this.#stop("host", from.network, "the network does not exist");
+        return this.#deliver(network, PLATFORM_ADDRESS as Ipv4, this.#flow.to, this.#flow.toPort);
+      }
+      case "host": {
+        const host = this.#blueprint.hosts.find(({ name }) => name === from.name);
+        if (host === undefined) return this.#stop("host", from.name, `the host ${from.name} does not exist`);
+        return this.#fromHost(host);
+      }
+    }
+  }
+
+  #fromHost(host: Host): Walk {
+    const { to } = this.#flow;
+    if (host.place.kind === "internet") return this.#fromOutside(host.place.address);
+    const network = this.#network(host.place.network);
+    if (network === undefined) return this.#stop("host", host.name, "its network does not exist");
+    const source = host.place.address;
+    if (host.place.kind === "visitor") return this.#inside(network, source, undefined, 0);
+    const subnetId = host.place.subnet;
+    const subnet = network.subnets.find(({ id }) => id === subnetId);
+    if (subnet === undefined) return this.#stop("host", host.name, "its subnet does not exist");
+    const refused = this.#gate(network, subnet, "Outbound", source, to, this.#flow.toPort);
+    return refused ?? this.#inside(network, source, subnet, 0);
+  }
+
+  /** From a host's router on: its subnet's routes, appliances, the edge. */
+  #inside(network: Network, source: Ipv4, subnet: Subnet | undefined, hops: number): Walk {
+    const { to, toPort } = this.#flow;
+    if (to === PLATFORM_ADDRESS) return this.#arrive("the platform");
+    const balancer = translationAt(network, "router", to, toPort, this.#flow.protocol);
+    if (balancer !== undefined) return this.#translated(network, source, balancer);
+    const route = subnet === undefined ? undefined : selectRoute(subnet.routes, to);
+    const local = network.prefixes.some((prefix) => contains(prefix, to));
+    const kind = route?.nextHop.kind ?? (local ? "VnetLocal" : "Internet");
+    if (route !== undefined)
+      this.#steps.push({ at: subnet?.name ?? network.name, what: `route ${route.prefix} -> ${kind}`, decidedBy: routeDecider(route, to) });
+    switch (kind) {
+      case "VnetLocal":
+        return this.#deliver(network, source, to, toPort);
+      case "Internet":
+        return this.#leave(network, source);
+      case "VirtualAppliance":
+        return this.#viaAppliance(network, source, route, hops);
+      case "None":
+      case "VirtualNetworkGateway":
+        return this.#stopByRoute(route, to);
+    }
+  }
+
+  #viaAppliance(network: Network, source: Ipv4, route: Route | undefined, hops: number): Walk {
+    if (route === undefined || route.nextHop.kind !== "VirtualAppliance") return this.#stopByRoute(route, source);
+    const { address } = route.nextHop;
+    const appliance = this.#hostAt(network, address);
+    if (appliance === undefined || !appliance.forwards || appliance.place.kind !== "subnet")
+      return this.#stopByRoute(route, this.#flow.to, appliance === undefined ? "no host has that address" : `${appliance.name} does not forward`);
+    if (MOST_HOPS <= hops) return this.#stopByRoute(route, this.#flow.to, "the packet goes round in circles");
+    this.#steps.push({ at: appliance.name, what: "passed on" });
+    const subnetId = appliance.place.subnet;
+    const subnet = network.subnets.find(({ id }) => id === subnetId);
+    if (subnet === undefined) return this.#stop("host", appliance.name, "its subnet does not exist");
+    const refused =
+      this.#gate(network, subnet, "Inbound", source, this.#flow.to, this.#flow.toPort) ??
+      this.#gate(network, subnet, "Outbound", source, this.#flow.to, this.#flow.toPort);
+    return refused ?? this.#inside(network, source, subnet, hops + 1);
+  }
+
+  /** Out by the edge, with a public source address. */
+  #leave(network: Network, source: Ipv4): Walk {
+    const own = network.publicAddresses.find(({ sourceOf }) => sourceOf.some((prefix) => contains(prefix, source)));
+    if (own === undefined) return this.#stop("balancer", network.name, `${network.name} has no public address for ${source}`);
+    this.#steps.push({ at: `edge of ${network.name}`, what: `leaves as ${own.address}` });
+    return this.#fromOutside(own.address);
+  }
+
+  /** From the world outside to an endpoint or through a VIP. */
+  #fromOutside(source: Ipv4): Walk {
+    const { to, toPort, protocol } = this.#flow;
+    const endpoint = this.#blueprint.hosts.find(({ place }) => place.kind === "internet" && place.address === to);
+    if (endpoint !== undefined) return this.#arrive(endpoint.name);
+    for (const network of this.#blueprint.networks) {
+      const balancer = translationAt(network, "edge", to, toPort, protocol);
+      if (balancer !== undefined) return this.#translated(network, source, balancer);
+      if (network.publicAddresses.some(({ address }) => address === to))
+        return this.#stop("balancer", to, `nothing is behind ${to}:${toPort}`);
+    }
+    return this.#stop("host", to, `nobody on the internet has the address ${to}`);
+  }
+
+  #translated(network: Network, source: Ipv4, translation: Translation): Walk {
+    const { address, port } = translation;
+    this.#steps.push({ at: translation.at === "edge" ? `edge of ${network.name}` : network.name, what: `${address}:${port} is balanced` });
+    const walks = translation.targets.map((target) => {
+      const walked = this.#deliver(network, source, target.address, target.port);
+      if (!walked.delivered || translation.at === "router") return walked;
+      return this.#wayBack(network, target.address, source, walked);
+    });
+    return walks.find(({ delivered }) => !delivered) ?? walks[0] ?? this.#stop("balancer", address, `nothing is behind ${address}:${port}`);
+  }
+
+  /** What came in by the edge must go back by the edge, or nobody undoes the translation. */
+  #wayBack(network: Network, replier: Ipv4, client: Ipv4, walked: Walk): Walk {
+    const subnet = network.subnets.find(({ prefix }) => contains(prefix, replier));
+    const route = subnet && selectRoute(subnet.routes, client);
+    if (route === undefined || route.nextHop.kind === "Internet") return walked;
+    return this.#stop(
+      "route",
+      route.name,
+      `the reply to ${client} leaves by another path: ${describeRoute(route)}`,
+      route.table,
+    );
+  }
+
+  /** To a host of the network, through its subnet's inbound gate. */
+  #deliver(network: Network, source: Ipv4, to: Ipv4, toPort: number): Walk {
+    const host = this.#hostAt(network, to);
+    const subnet = network.subnets.find(({ prefix }) => contains(prefix, to));
+    if (subnet !== undefined) {
+      const refused = this.#gate(network, subnet, "Inbound", source, to, toPort);
+      if (refused !== undefined) return refused;
+    }
+    if (host === undefined) return this.#stop("host", to, `no host has the address ${to}`);
+    return this.#arrive(host.name);
+  }
+
+  #gate(network: Network, subnet: Subnet, direction: Direction, from: Ipv4, to: Ipv4, toPort: number): Walk | undefined {
+    if (subnet.rules === undefined) return undefined;
+    const packet: Packet = { from, to, protocol: this.#flow.protocol, fromPort: this.#flow.fromPort, toPort };
+    const decided = compileRules(subnet.rules, {
+      virtualNetwork: network.virtualNetwork,
+      platformAddress: PLATFORM_ADDRESS as Ipv4,
+      published: (tag) => this.#blueprint.tags[tag] ?? [],
+    })(direction, packet);
+    if (decided === undefined) return undefined;
+    const { rule } = decided;
+    const group = rule.group.split("/").at(-1) ?? rule.group;
+    const words = `rule ${rule.name} (priority ${rule.priority}, ${direction.toLowerCase()}) of ${group}`;
+    const decider: Decider = { kind: "rule", name: rule.name, id: rule.group, sentence: `denied by ${words}` };
+    this.#steps.push({
+      at: `${direction.toLowerCase()} gate of ${subnet.name}`,
+      what: `${decided.access === "Allow" ? "allowed" : "denied"} by ${words}`,
+      decidedBy: decider,
+    });
+    return decided.access === "Allow" ? undefined : { delivered: false, steps: [...this.#steps], stoppedBy: decider };
+  }
+
+  #arrive(host: string): Walk {
+    this.#steps.push({ at: host, what: "arrives" });
+    return { delivered: true, host, steps: [...this.#steps] };
+  }
+
+  #stopByRoute(route: Route | undefined, to: Ipv4, because?: string): Walk {
+    const why = because === undefined ? "" : `, and ${because}`;
+    const sentence = route === undefined ? `no route leads to ${to}` : `stopped by ${describeRoute(route)}${why}`;
+    return this.#stop("route", route?.name ?? "none", sentence, route?.table);
+  }
+
+  #stop(kind: Decider["kind"], name: string, sentence: string, id?: string): Walk {
+    const stoppedBy: Decider = { kind, name, sentence, ...(id === undefined ? {} : { id }) };
+    this.#steps.push({ at: name, what: sentence, decidedBy: stoppedBy });
+    return { delivered: false, steps: [...this.#steps], stoppedBy };
+  }
+
+  #network(id: string): Network | undefined {
+    return this.#blueprint.networks.find((network) => network.id === id);
+  }
+
+  #hostAt(network: Network, address: Ipv4): Host | undefined {
+    return this.#blueprint.hosts.find(
+      ({ place }) => place.kind !== "internet" && place.network === network.id && place.address === address,
+    );
+  }
+}
+
+function translationAt(network: Network, at: Translation["at"], address: Ipv4, port: number, protocol: "Tcp" | "Udp") {
+  return network.translations.find(
+    (translation) =>
+      translation.at === at &&
+      translation.address === address &&
+      translation.port === port &&
+      translation.protocol === protocol,
+  );
+}
+
+function routeDecider(route: Route, to: Ipv4): Decider {
+  const sentence = `${describeRoute(route)} leads ${to}`;
+  return { kind: "route", name: route.name, sentence, ...(route.table === undefined ? {} : { id: route.table }) };
+}
+
+/** For example `route Out (0.0.0.0/0 -> VirtualAppliance 10.0.2.4) of demo-routes`. */
+function describeRoute({ name, prefix, nextHop, table }: Route): string {
+  const hop = nextHop.kind === "VirtualAppliance" ? `${nextHop.kind} ${nextHop.address}` : nextHop.kind;
+  const of = table === undefined ? "" : ` of ${table.split("/").at(-1) ?? table}`;
+  return `route ${name} (${prefix} -> ${hop})${of}`;
+}

@@ -1,0 +1,154 @@
+/**
+ * Parts of an app that ARM shows as resources of their own but that are kept in the app:
+ * settings, connection strings, web configuration, host names.
+ *
+ * Each as a reading and as a change of the app. What they do to a running app is the loop's.
+ */
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, property, withoutProperties } from "../arm/json.ts";
+import { nameOf, parentOf, type ResourceId, typeOf } from "../arm/ids.ts";
+import type { Resource, ResourceOf } from "../arm/resources.ts";
+import { declined, found, type Problem, type Result } from "../base/problem.ts";
+
+export type Site = ResourceOf<"Microsoft.Web/sites">;
+
+export type SitePart = {
+  /** The properties as GET or list shows them. */
+  readonly show: (site: Site) => JsonObject;
+  readonly change: (site: Site, properties: JsonObject) => Result<Site>;
+  /** True: PATCH keeps what is not named. */
+  readonly merges: boolean;
+  /** True: values are secrets; only POST .../list shows them. */
+  readonly secret: boolean;
+};
+
+const PARTS: Readonly<Record<string, SitePart>> = {
+  appsettings: {
+    show: ({ appSettings }) => appSettings,
+    change: (site, properties) => {
+      const settings = textsOf(properties, site, "appsettings");
+      return settings.ok ? found({ ...site, appSettings: settings.value }) : settings;
+    },
+    merges: false,
+    secret: true,
+  },
+  connectionstrings: {
+    show: ({ connectionStrings }) => connectionStrings,
+    change: (site, properties) => {
+      const strings = connectionsOf(properties, site);
+      return strings.ok ? found({ ...site, connectionStrings: strings.value }) : strings;
+    },
+    merges: false,
+    secret: true,
+  },
+  web: { show: showConfig, change: changeConfig, merges: true, secret: false },
+};
+
+/** A part that is kept in the app; undefined for parts that are documents of their own. */
+export function sitePart(name: string): SitePart | undefined {
+  return Object.hasOwn(PARTS, name.toLowerCase()) ? PARTS[name.toLowerCase()] : undefined;
+}
+
+export const SITE_PART_NAMES = Object.keys(PARTS);
+
+/** `.../sites/app1/config/appsettings`: the app's id and the part. */
+export function partAt(id: ResourceId): { readonly site: ResourceId; readonly part: SitePart; readonly name: string } | undefined {
+  if (typeOf(id).toLowerCase() !== "microsoft.web/sites/config") return undefined;
+  const site = parentOf(id);
+  const part = sitePart(nameOf(id));
+  return site === undefined || part === undefined ? undefined : { site, part, name: nameOf(id) };
+}
+
+/** The change of an app that a PUT of one of its parts is. */
+export function changeByPart(
+  part: SitePart,
+  body: JsonObject,
+): (resource: Resource) => Result<Resource> {
+  const given = property(body, "properties");
+  const properties = isJsonObject(given) ? given : {};
+  return (resource) =>
+    resource.type === "Microsoft.Web/sites"
+      ? part.change(resource, properties)
+      : declined(notAnApp(resource));
+}
+
+export function notAnApp(resource: Resource): Problem {
+  return {
+    code: "InvalidResourceReference",
+    what: `${resource.name} is not an app`,
+    fix: "Name an app: .../providers/Microsoft.Web/sites/NAME.",
+    where: resource.id,
+  };
+}
+
+/** siteConfig as PUT and PATCH of config/web carry it: what is not named stays. */
+function changeConfig(site: Site, properties: JsonObject): Result<Site> {
+  const text = (name: string, before: string): string => {
+    const value = property(properties, name);
+    return typeof value === "string" ? value : before;
+  };
+  const documents = property(properties, "defaultDocuments");
+  const { config } = site;
+  if (isJsonArray(documents) && !documents.every((one) => typeof one === "string"))
+    return declined(
+      invalidPart(site, "web", "defaultDocuments is not a list of texts", 'Write ["index.html"].'),
+    );
+  const alwaysOn = property(properties, "alwaysOn");
+  return found({
+    ...site,
+    config: {
+      appCommandLine: text("appCommandLine", config.appCommandLine),
+      nodeVersion: text("nodeVersion", config.nodeVersion),
+      linuxFxVersion: text("linuxFxVersion", config.linuxFxVersion),
+      alwaysOn: alwaysOn === undefined || alwaysOn === null ? config.alwaysOn : isTrue(alwaysOn),
+      defaultDocuments: isJsonArray(documents) ? (documents as readonly string[]) : config.defaultDocuments,
+      extra: {
+        ...withoutProperties(config.extra, Object.keys(properties)),
+        ...withoutProperties(properties, [...OWN_WORDS, "appSettings", "connectionStrings"]),
+      },
+    },
+  });
+}
+
+const OWN_WORDS = ["appCommandLine", "nodeVersion", "linuxFxVersion", "alwaysOn", "defaultDocuments"];
+
+function showConfig({ config }: Site): JsonObject {
+  const { extra, ...own } = config;
+  return { ...extra, ...own };
+}
+
+function isTrue(value: JsonValue): boolean {
+  return value === true || (typeof value === "string" && value.toLowerCase() === "true");
+}
+
+function textsOf(
+  properties: JsonObject,
+  site: Site,
+  part: string,
+): Result<Readonly<Record<string, string>>> {
+  const entries: [string, string][] = [];
+  for (const [name, value] of Object.entries(properties)) {
+    if (isJsonObject(value) || Array.isArray(value))
+      return declined(invalidPart(site, part, `${name} is not a text`, "Give each setting a text."));
+    // null takes a setting away.
+    if (value !== null) entries.push([name, String(value as JsonValue)]);
+  }
+  return found(Object.fromEntries(entries));
+}
+
+function connectionsOf(properties: JsonObject, site: Site): Result<Site["connectionStrings"]> {
+  const entries: [string, { value: string; type: string }][] = [];
+  for (const [name, given] of Object.entries(properties)) {
+    const value = property(given, "value");
+    const type = property(given, "type") ?? "Custom";
+    if (typeof value !== "string" || typeof type !== "string")
+      return declined(
+        invalidPart(site, "connectionstrings", `${name} has no value`, 'Write { "value": "...", "type": "SQLAzure" }.'),
+      );
+    entries.push([name, { value, type }]);
+  }
+  return found(Object.fromEntries(entries));
+}
+
+function invalidPart(site: Site, part: string, what: string, fix: string): Problem {
+  return { code: "InvalidSiteConfig", what, fix, where: `${site.id}/config/${part}` };
+}

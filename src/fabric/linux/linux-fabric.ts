@@ -1,0 +1,317 @@
+/**
+ * One Linux machine as a fabric: what was carried out, and the programs that live in it.
+ *
+ * Packets are the kernel's (kernel/), the life of one program is kept-program.ts; this file joins
+ * them and remembers, since `observe` reads what stands and not what was asked for.
+ */
+import { declined, found, problemOf, type Problem, type Result } from "../../base/problem.ts";
+import type { Host, Internet, Network } from "../../blueprint/blueprint.ts";
+import { same, type Step } from "../../blueprint/steps.ts";
+import type { Cidr } from "../../network/prefix.ts";
+import type { Fabric, Observed, RunProbe, StandingPlace, StartProgram } from "../fabric.ts";
+import { openDoorway, type DoorSockets } from "./doorway.ts";
+import { HostPrograms, isPlatformHost, type HostGround } from "./host-programs.ts";
+import type { Kernel, Space } from "./kernel/kernel.ts";
+import type { Limits } from "./limits.ts";
+import type { LogBook } from "./log-book.ts";
+import { probeWithin } from "./probe-within.ts";
+import { runCommand } from "./run-command.ts";
+
+export type LinuxFabricOptions = {
+  readonly kernel: Kernel;
+  readonly startProgram: StartProgram;
+  readonly runProbe: RunProbe;
+  readonly limits: Limits;
+  readonly logBook: LogBook;
+  /** A folder in memory, which users of any number may pass through. */
+  readonly scratch: string;
+  readonly hasUsers: boolean;
+  /** Listening sockets of the machine's loopback; without them nobody comes in from there. */
+  readonly doors?: DoorSockets;
+  /** Addresses of resolvers changed: the platform's own first. */
+  readonly resolversChanged?: (addresses: readonly string[]) => void;
+  readonly log: (message: string, fields: object) => void;
+};
+
+/** A host counts as put when its programs were started once, or this long has passed. */
+const PUT_WITHIN_MS = 10_000;
+const END_WITHIN_MS = 3_000;
+
+export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
+  const { kernel, limits, logBook, scratch, log } = options;
+  const hosts = new Map<string, HostPrograms>();
+  const networks = new Map<string, Network>();
+  const children = new Set<() => void>();
+  let tags: Observed["tags"] = {};
+  let internet: Internet | undefined;
+  let generation = 0;
+  let isEnding = false;
+  const ground: HostGround = {
+    ...options,
+    startsAtOnce: turns(STARTS_AT_ONCE),
+    note: (host, program, stream, text) =>
+      logBook.write({ time: Date.now(), host, program, stream, text }),
+  };
+  const doorway =
+    options.doors === undefined
+      ? undefined
+      : openDoorway({
+          sockets: options.doors,
+          folder: `${scratch}/doorway`,
+          hasUsers: options.hasUsers,
+          log: (text) => ground.note("doorway", "haproxy", "platform", text),
+        });
+  if (limits.version === "none") log("hosts have no limits of memory and processor", { why: limits.why });
+  doorway?.update(undefined, []);
+
+  async function carryOut(from: number, step: Step): Promise<Result<"done">> {
+    if (isEnding) return declined(ending());
+    if (from < generation) return declined(older(from, generation));
+    generation = from;
+    try {
+      const answer = await act(step);
+      if (answer.ok) doorway?.update(internet, [...networks.values()]);
+      else log("step declined", { step: step.do, problem: answer.problem });
+      return answer;
+    } catch (thrown) {
+      const problem = problemOf(thrown, {
+        code: "StepBroke",
+        what: `the step "${step.do}" broke`,
+        fix: "Report this with logs/fabric.log.",
+      });
+      log("step broke", { step: step.do, problem, stack: (thrown as Error).stack });
+      return declined(problem);
+    }
+  }
+
+  function act(step: Step): Promise<Result<"done">> | Result<"done"> {
+    switch (step.do) {
+      case "put-tags":
+        return after(kernel.putTags(step.tags as Readonly<Record<string, readonly Cidr[]>>), () => {
+          tags = step.tags;
+        });
+      case "put-internet":
+        return after(kernel.putInternet(step.internet), () => {
+          internet = step.internet;
+        });
+      case "put-network":
+        return putNetwork(step.network);
+      case "put-host":
+        return putHost(step.host);
+      case "put-translations":
+        return putTranslations(step.network, step.translations);
+      case "remove-host":
+        return removeHost(step.name);
+      case "remove-network":
+        return removeNetwork(step.id);
+    }
+  }
+
+  async function putNetwork(network: Network): Promise<Result<"done">> {
+    const { translations = [] } = networks.get(network.id) ?? {};
+    const put = kernel.putNetwork(network);
+    if (!put.ok) return put;
+    networks.set(network.id, { ...network, translations });
+    await withinPut([...hosts.values()].filter(({ host }) => isPlatformHost(host)).map(stand));
+    return found("done");
+  }
+
+  async function putHost(host: Host): Promise<Result<"done">> {
+    const before = hosts.get(host.name);
+    if (before !== undefined && same(before.host, host)) return found("done");
+    if (before !== undefined && !same(before.host.place, host.place)) await removeHost(host.name);
+    if (!isPlatformHost(host)) {
+      const created = kernel.createHost(host);
+      if (!created.ok) return created;
+    }
+    const programs = hosts.get(host.name) ?? new HostPrograms(host, ground);
+    hosts.set(host.name, programs);
+    programs.host = host;
+    tellResolvers();
+    await withinPut([stand(programs)]);
+    return found("done");
+  }
+
+  /** Starts, changes and stops what differs, at every place the host stands. */
+  function stand(programs: HostPrograms): Promise<void> {
+    return programs.stand(spacesOf(programs.host));
+  }
+
+  function spacesOf(host: Host): ReadonlyMap<string, Space> {
+    const spaces = new Map<string, Space>();
+    if (isPlatformHost(host))
+      for (const { id, index } of networks.values()) {
+        const space = kernel.space({ kind: "load-balancer", network: id });
+        if (space !== undefined) spaces.set(`network-${index}`, space);
+      }
+    else {
+      const space = kernel.space({ kind: "host", name: host.name });
+      if (space !== undefined) spaces.set("", space);
+    }
+    return spaces;
+  }
+
+  function putTranslations(id: string, translations: Network["translations"]): Result<"done"> {
+    const network = networks.get(id);
+    if (network === undefined) return declined(noSuchNetwork(id));
+    return after(kernel.putTranslations(id, translations), () => {
+      networks.set(id, { ...network, translations });
+    });
+  }
+
+  async function removeHost(name: string): Promise<Result<"done">> {
+    const programs = hosts.get(name);
+    if (programs === undefined) return found("done");
+    hosts.delete(name);
+    await programs.stop();
+    if (!isPlatformHost(programs.host)) {
+      const removed = kernel.removeHost(name);
+      if (!removed.ok) return removed;
+    }
+    await limits.remove(name);
+    if (hosts.has(name)) return found("done");
+    programs.forget();
+    logBook.forget(name);
+    tellResolvers();
+    return found("done");
+  }
+
+  async function removeNetwork(id: string): Promise<Result<"done">> {
+    networks.delete(id);
+    const inside = [...hosts.values()].filter(({ host: { place } }) => "network" in place && place.network === id);
+    await Promise.all(inside.map(({ host }) => removeHost(host.name)));
+    await withinPut([...hosts.values()].filter(({ host }) => isPlatformHost(host)).map(stand));
+    return kernel.removeNetwork(id);
+  }
+
+  function tellResolvers(): void {
+    const all = [...hosts.values()].filter(({ host }) =>
+      host.programs.some((program) => program.kind === "endpoint" && program.service === "dns"),
+    );
+    const byPlatformFirst = all.toSorted(
+      (one, other) => Number(isPlatformHost(other.host)) - Number(isPlatformHost(one.host)),
+    );
+    options.resolversChanged?.(byPlatformFirst.map(({ host }) => host.place.address));
+  }
+
+  function spaceAt(at: StandingPlace): Space | undefined {
+    if (at.kind === "internet") return kernel.space({ kind: "internet" });
+    const programs = hosts.get(at.name);
+    return programs === undefined ? undefined : [...spacesOf(programs.host).values()][0];
+  }
+
+  return {
+    observe: async () =>
+      found({
+        generation,
+        tags,
+        ...(internet === undefined ? {} : { internet }),
+        networks: [...networks.values()],
+        hosts: [...hosts.values()].map((programs) => programs.look()),
+      }),
+    carryOut,
+    probe: (probe) => {
+      const { from } = probe;
+      const space = kernel.space(from);
+      return space === undefined
+        ? Promise.resolve({ ok: false, elapsedMs: 0, reason: `${describeStart(from)} does not exist` })
+        : probeWithin(probe, space.sockets, options.runProbe);
+    },
+    run: async (at, command) => {
+      if (isEnding) return declined(ending());
+      const space = spaceAt(at);
+      if (space === undefined) return declined(noSuchPlace(at));
+      const started = await runCommand(space, command);
+      if (started.ok) {
+        children.add(started.value.kill);
+        void started.value.ended.then(() => children.delete(started.value.kill));
+      }
+      return started;
+    },
+    logs: async (query) => found(logBook.read(query)),
+    end: async () => {
+      isEnding = true;
+      doorway?.close();
+      children.forEach((kill) => kill());
+      const stopped = Promise.all([...hosts.values()].map((programs) => programs.stop()));
+      await Promise.race([stopped, passed(END_WITHIN_MS)]);
+      await limits.sweep();
+      await logBook.settled();
+      kernel.close();
+    },
+  };
+}
+
+/** New processes begun at the same time: enough to fill the machine, not to flood it. */
+const STARTS_AT_ONCE = 16;
+
+function after(answer: Result<"done">, remember: () => void): Result<"done"> {
+  if (answer.ok) remember();
+  return answer;
+}
+
+async function withinPut(work: readonly Promise<void>[]): Promise<void> {
+  await Promise.race([Promise.all(work), passed(PUT_WITHIN_MS)]);
+}
+
+function passed(timeMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, timeMs).unref());
+}
+
+/** Lets so many pieces of work run at once; the others wait their turn. */
+function turns(count: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let free = count;
+  return async (work) => {
+    if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve));
+    else free -= 1;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free += 1;
+      else next();
+    }
+  };
+}
+
+function describeStart(from: Parameters<Fabric["probe"]>[0]["from"]): string {
+  switch (from.kind) {
+    case "host":
+      return `the host ${from.name}`;
+    case "internet":
+      return `the address ${from.address} of the internet`;
+    case "load-balancer":
+      return `the load balancer of ${from.network}`;
+  }
+}
+
+function older(from: number, newest: number): Problem {
+  return {
+    code: "OlderBlueprint",
+    what: `a step of generation ${from} came after generation ${newest}`,
+    fix: "Read the newest blueprint; another control plane may be at work on this world.",
+  };
+}
+
+function ending(): Problem {
+  return { code: "WorldIsEnding", what: "the world is being taken down", fix: "Run `ase up`." };
+}
+
+function noSuchNetwork(id: string): Problem {
+  return {
+    code: "NetworkNotInWorld",
+    what: "translations came for a network that does not stand",
+    where: id,
+    fix: "Put the network first.",
+  };
+}
+
+function noSuchPlace(at: StandingPlace): Problem {
+  const name = at.kind === "host" ? at.name : "internet";
+  return {
+    code: "PlaceNotInWorld",
+    what: `there is no place "${name}" in the world`,
+    fix: "List the places with `ase addresses`.",
+  };
+}

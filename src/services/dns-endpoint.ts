@@ -1,0 +1,126 @@
+/**
+ * A DNS server (UDP and TCP) for the names its description holds. It asks nobody else.
+ *
+ * Exact names first, then the nearest `*.` above. Other types of a known name: an answer without
+ * records; unknown names: NXDOMAIN.
+ */
+import { AUTHORITATIVE_ANSWER, decode, encode, streamEncode, type Packet } from "dns-packet";
+import type { Socket } from "node:net";
+
+import type { Result } from "../base/problem.ts";
+import type { Ipv4 } from "../network/prefix.ts";
+import type { Serving } from "./endpoints.ts";
+
+/** Short: names change while people watch. */
+const TTL_SECONDS = 5;
+const NXDOMAIN = 3;
+const NOT_IMPLEMENTED = 4;
+const FORMAT_ERROR = 1;
+/** RD, copied into the answer. */
+const RECURSION_DESIRED = 0x01_00;
+const RECURSION_AVAILABLE = 0x00_80;
+
+export async function serveNames({ current, listeners }: Serving): Promise<Result<"listening">> {
+  const { address, port } = current();
+  const answer = (message: Buffer): Packet | undefined =>
+    answerQuery(message, current().names ?? {});
+  const datagrams = await listeners.receive({ address, port }, (message) => {
+    const packet = answer(message);
+    return packet && encode(packet);
+  });
+  if (!datagrams.ok) return datagrams;
+  return listeners.accept({ address, port }, (socket) => answerStream(socket, answer));
+}
+
+/** Finds the address of a name, `*.` names included. */
+export function addressOf(name: string, names: Readonly<Record<string, Ipv4>>): Ipv4 | undefined {
+  const labels = name.toLowerCase().replace(/\.$/, "").split(".");
+  const candidates = [
+    labels.join("."),
+    ...labels.slice(1).map((_, index) => `*.${labels.slice(index + 1).join(".")}`),
+  ];
+  const known = candidates.find((candidate) => Object.hasOwn(names, candidate));
+  return known === undefined ? undefined : names[known];
+}
+
+function answerQuery(message: Buffer, names: Readonly<Record<string, Ipv4>>): Packet | undefined {
+  const query = readQuery(message);
+  if (query === "unreadable")
+    return message.length < 12 ? undefined : refusal(message.readUInt16BE(0), FORMAT_ERROR);
+  // An answer is never answered: two servers would talk forever.
+  if (query.type === "response") return undefined;
+  const [question, ...more] = query.questions ?? [];
+  if (question === undefined || more.length > 0) return refusal(query.id ?? 0, FORMAT_ERROR);
+  const isOrdinary = query.opcode === "QUERY" && (question.class ?? "IN") === "IN";
+  if (!isOrdinary) return { ...refusal(query.id ?? 0, NOT_IMPLEMENTED), questions: [question] };
+  const address = addressOf(question.name, names);
+  const asked = (query.flags ?? 0) & RECURSION_DESIRED;
+  const wantsAddress = question.type === "A" || String(question.type) === "ANY";
+  return {
+    type: "response",
+    id: query.id,
+    flags: AUTHORITATIVE_ANSWER | RECURSION_AVAILABLE | asked | (address ? 0 : NXDOMAIN),
+    questions: [question],
+    answers:
+      address && wantsAddress
+        ? [{ type: "A", name: question.name, ttl: TTL_SECONDS, data: address }]
+        : [],
+  };
+}
+
+type Query = Packet & { readonly opcode?: string };
+
+function readQuery(message: Buffer): Query | "unreadable" {
+  try {
+    return decode(message) as Query;
+  } catch {
+    return "unreadable";
+  }
+}
+
+function refusal(id: number, code: number): Packet {
+  return { type: "response", id, flags: code, questions: [], answers: [] };
+}
+
+/** Over TCP every message is preceded by its length. */
+function answerStream(socket: Socket, answer: (message: Buffer) => Packet | undefined): void {
+  let rest: Buffer = Buffer.alloc(0);
+  socket.on("data", (chunk: Buffer) => {
+    rest = Buffer.concat([rest, chunk]);
+    while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE(0)) {
+      const end = 2 + rest.readUInt16BE(0);
+      const packet = answer(rest.subarray(2, end));
+      rest = rest.subarray(end);
+      if (packet === undefined || socket.writableLength > 65_536) {
+        socket.destroy();
+        return;
+      }
+      socket.write(streamEncode(packet));
+    }
+  });
+}
+
+/** One query for the address of a name, as the probe sends it. */
+export function encodeQuery(id: number, name: string): Buffer {
+  return encode({
+    type: "query",
+    id,
+    flags: RECURSION_DESIRED,
+    questions: [{ type: "A", name }],
+  });
+}
+
+/** The first address of an answer to our query; a reason when there is none. */
+export function readAnswer(
+  message: Buffer,
+  id: number,
+): { readonly address: string } | { readonly reason: string } | "not ours" {
+  const answer = readQuery(message) as (Packet & { readonly rcode?: string }) | "unreadable";
+  if (answer === "unreadable" || answer.type !== "response" || answer.id !== id) return "not ours";
+  if (answer.rcode !== "NOERROR")
+    return { reason: `the answer was ${answer.rcode ?? "unreadable"}` };
+  const record = answer.answers?.find((each) => each.type === "A");
+  return record?.type === "A" && "data" in record
+    ? { address: String(record.data) }
+    : { reason: "the answer holds no address" };
+}
