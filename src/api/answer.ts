@@ -5,7 +5,8 @@
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 
-import { bodyOfProblem } from "../control/arm-language.ts";
+import { bodyOfProblem } from "../control/error-body.ts";
+import { statusOfCode } from "../arm/errors.ts";
 import type { JsonObject, JsonValue } from "../arm/json.ts";
 import type { Problem, Result } from "../base/problem.ts";
 import type { Operation } from "../control/operations.ts";
@@ -71,21 +72,20 @@ export function originOf(context: Context): string {
   return origin;
 }
 
-const NOT_FOUND = /NotFound$/;
-const CONFLICTS =
-  /(InUse|CannotBeDeleted|Conflict|Immutable|Overlap|IsAllocated|NotAvailable|DeploymentActive|CannotBeCancelled|InstanceLimitReached|OperationCanceled)/;
-
 /**
  * Permanent refusals are 4xx, always: clients repeat what was answered with 5xx. Only what may be
  * different at the next try is 5xx.
  */
 export function statusOfProblem(code: string): ContentfulStatusCode {
-  if (code === "AuthenticationFailed" || code === "InvalidAuthenticationToken") return 401;
-  if (NOT_FOUND.test(code)) return 404;
-  if (code === "MethodNotAllowed") return 405;
-  if (CONFLICTS.test(code)) return 409;
-  if (code === "RequestEntityTooLarge" || code === "ContentTooLarge") return 413;
-  if (code === "StoreUnwritable" || code === "Stopping") return 503;
-  if (code === "InternalServerError") return 500;
-  return 400;
+  const own = STATUSES[code] ?? (code.endsWith("NotFound") ? 404 : statusOfCode(code));
+  return own as ContentfulStatusCode;
 }
+
+/** Codes of these rooms; all others are arm/'s. */
+const STATUSES: Readonly<Record<string, number>> = {
+  ContentTooLarge: 413,
+  DeploymentCannotBeCancelled: 409,
+  InternalServerError: 500,
+  OperationCanceled: 409,
+  StoreUnwritable: 503,
+};

@@ -173,7 +173,7 @@ describe("resources", () => {
 
   test("a refused write leaves nothing behind", async () => {
     const body = { ...VNET, properties: { ...VNET.properties, subnets: [...VNET.properties.subnets, { name: "x", properties: { addressPrefix: "10.0.0.0/25" } }] } };
-    expect((await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, body)).status).toBe(409);
+    expect((await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, body)).status).toBe(400);
     expect((await t.ask("GET", `${NETWORK}/virtualNetworks/v`)).status).toBe(404);
   });
 

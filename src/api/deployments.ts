@@ -6,7 +6,7 @@ import { type Context, Hono } from "hono";
 import { keyOf, type ResourceId } from "../arm/ids.ts";
 import type { JsonObject, JsonValue } from "../arm/json.ts";
 import type { Problem, Result } from "../base/problem.ts";
-import { bodyOfProblem } from "../control/arm-language.ts";
+import { bodyOfProblem } from "../control/error-body.ts";
 import { groupNotFound, notFound } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
 import type { Change, Preview } from "../control/deployment-preview.ts";

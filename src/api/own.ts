@@ -6,7 +6,7 @@ import { type Context, Hono } from "hono";
 
 import { isJsonArray, type JsonObject, property } from "../arm/json.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
-import { bodyOfProblem } from "../control/arm-language.ts";
+import { bodyOfProblem } from "../control/error-body.ts";
 import type { ControlEvent, ControlPlane, RunRequest } from "../control/control-plane.ts";
 import { answer, refuse, sent } from "./answer.ts";
 import { bodyOf, query } from "./request.ts";

@@ -3,6 +3,7 @@
  * first of them. Any other version is answered as well; none is checked against this list.
  */
 import type { JsonObject } from "../arm/json.ts";
+import { KEPT_TYPES, RUNNING_TYPES } from "../arm/types.ts";
 import type { Account } from "../control/control-plane.ts";
 
 const RESOURCES_VERSIONS = ["2022-09-01", "2021-04-01", "2019-11-01"];
@@ -10,50 +11,38 @@ const NETWORK_VERSIONS = ["2022-05-01", "2022-01-01", "2021-08-01"];
 const WEB_VERSIONS = ["2022-03-01", "2021-02-01", "2019-08-01"];
 const DNS_VERSIONS = ["2020-06-01"];
 
-const TYPES: Readonly<Record<string, readonly (readonly [string, readonly string[]])[]>> = {
-  "Microsoft.Network": [
-    ["virtualNetworks", NETWORK_VERSIONS],
-    ["virtualNetworks/subnets", NETWORK_VERSIONS],
-    ["networkSecurityGroups", NETWORK_VERSIONS],
-    ["networkSecurityGroups/securityRules", NETWORK_VERSIONS],
-    ["routeTables", NETWORK_VERSIONS],
-    ["routeTables/routes", NETWORK_VERSIONS],
-    ["publicIPAddresses", NETWORK_VERSIONS],
-    ["networkInterfaces", NETWORK_VERSIONS],
-    ["privateDnsZones", DNS_VERSIONS],
-  ],
-  "Microsoft.Resources": [
-    ["subscriptions", RESOURCES_VERSIONS],
-    ["resourceGroups", RESOURCES_VERSIONS],
-    ["deployments", RESOURCES_VERSIONS],
-    ["deployments/operations", RESOURCES_VERSIONS],
-  ],
-  "Microsoft.Web": [
-    ["hostingEnvironments", WEB_VERSIONS],
-    ["serverFarms", WEB_VERSIONS],
-    ["sites", WEB_VERSIONS],
-    ["sites/config", WEB_VERSIONS],
-  ],
-};
+/** The types that ARM itself is made of; all others are arm/'s. */
+const RESOURCES_TYPES = ["subscriptions", "deployments", "deployments/operations"];
+
+const NAMESPACES: ReadonlyMap<string, readonly string[]> = Map.groupBy(
+  [...RUNNING_TYPES, ...KEPT_TYPES, ...RESOURCES_TYPES.map((type) => `Microsoft.Resources/${type}`)],
+  (type) => type.slice(0, type.indexOf("/")),
+);
+
+function versionsOf(type: string): readonly string[] {
+  if (type.startsWith("Microsoft.Network/privateDnsZones")) return DNS_VERSIONS;
+  if (type.startsWith("Microsoft.Network/")) return NETWORK_VERSIONS;
+  return type.startsWith("Microsoft.Web/") ? WEB_VERSIONS : RESOURCES_VERSIONS;
+}
 
 export function listProviders(account: Account): readonly JsonObject[] {
-  return Object.keys(TYPES).map((namespace) => provider(namespace, account));
+  return [...NAMESPACES.keys()].toSorted().map((namespace) => provider(namespace, account));
 }
 
 /** Any namespace may hold declared resources; one without known types is shown empty. */
 export function provider(namespace: string, account: Account): JsonObject {
-  const known = Object.keys(TYPES).find((one) => one.toLowerCase() === namespace.toLowerCase());
+  const known = [...NAMESPACES.keys()].find((one) => one.toLowerCase() === namespace.toLowerCase());
   const name = known ?? namespace;
   return {
     id: `/subscriptions/${account.subscriptionId}/providers/${name}`,
     namespace: name,
     registrationPolicy: "RegistrationFree",
     registrationState: "Registered",
-    resourceTypes: (TYPES[name] ?? []).map(([resourceType, apiVersions]) => ({
-      resourceType,
+    resourceTypes: (NAMESPACES.get(name) ?? []).map((type) => ({
+      resourceType: type.slice(name.length + 1),
       locations: [account.location],
-      apiVersions,
-      defaultApiVersion: apiVersions[0] ?? "",
+      apiVersions: versionsOf(type),
+      defaultApiVersion: versionsOf(type)[0] ?? "",
       capabilities: "None",
     })),
   };

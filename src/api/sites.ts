@@ -17,8 +17,8 @@ import type { Resource } from "../arm/resources.ts";
 import { declined, found, type Problem, problemOf, ProblemError, type Result } from "../base/problem.ts";
 import { notFound } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
-import { changeByPart, notAnApp, type Site, sitePart, type SitePart } from "../control/site-parts.ts";
-import { answer, followOperation, refuse, sent } from "./answer.ts";
+import { changeBinding, changeByPart, notAnApp, type Site, sitePart, type SitePart } from "../control/site-parts.ts";
+import { answer, followOperation, page, refuse, sent } from "./answer.ts";
 import { bodyOf, idInPath, segmentCount } from "./request.ts";
 
 export type SiteRoutesOptions = {
@@ -36,6 +36,12 @@ export function siteRoutes(plane: ControlPlane, options: SiteRoutesOptions): Hon
   routes.post(`${part}/list`, (context) => showPart(context, plane, "secret"));
   routes.put(part, (context) => writePart(context, plane, "put"));
   routes.patch(part, (context) => writePart(context, plane, "patch"));
+  routes.get(`${BASE}/config/slotconfignames`, (context) => slotNames(context, plane));
+  const bindings = `${BASE}/hostnamebindings`;
+  routes.get(bindings, (context) => withSite(context, plane, 1, (site) => page(context, site.hostNames.map((name) => bindingOf(site, name)))));
+  routes.get(`${bindings}/:host`, (context) => withSite(context, plane, 2, (site) => showBinding(context, site)));
+  routes.put(`${bindings}/:host`, (context) => bind(context, plane, "bound"));
+  routes.delete(`${bindings}/:host`, (context) => bind(context, plane, "free"));
   routes.post(`${BASE}/start`, (context) => enable(context, plane, { enabled: true }));
   routes.post(`${BASE}/stop`, (context) => enable(context, plane, { enabled: false }));
   routes.post(`${BASE}/restart`, (context) => withSite(context, plane, 1, async (site) => {
@@ -101,6 +107,52 @@ function writePart(context: Context, plane: ControlPlane, how: "put" | "patch"):
         ? sent(context, renderPart(context, resource, part.show(resource)))
         : refuse(context, notAnApp(resource));
     });
+  });
+}
+
+/** Settings that stay with their slot; none, until somebody names some. */
+function slotNames(context: Context, plane: ControlPlane): Promise<Response> {
+  return withSite(context, plane, 2, (site) => {
+    const id = `${site.id}/config/slotConfigNames`;
+    const empty = { id, name: "slotConfigNames", type: "Microsoft.Web/sites/config", properties: {} };
+    return sent(context, plane.view(keyOf(id)) ?? empty);
+  });
+}
+
+function bindingOf(site: Site, hostName: string): JsonObject {
+  const tls = site.hostNameSslStates.find(({ name }) => name === hostName);
+  return {
+    id: `${site.id}/hostNameBindings/${hostName}`,
+    name: `${site.name}/${hostName}`,
+    type: "Microsoft.Web/sites/hostNameBindings",
+    location: site.location,
+    properties: {
+      siteName: site.name,
+      hostNameType: "Verified",
+      sslState: tls?.sslState ?? "Disabled",
+      ...(tls?.thumbprint === undefined ? {} : { thumbprint: tls.thumbprint }),
+    },
+  };
+}
+
+function showBinding(context: Context, site: Site): Response {
+  const hostName = context.req.param("host") ?? "";
+  if (site.hostNames.includes(hostName)) return sent(context, bindingOf(site, hostName));
+  return refuse(context, {
+    code: "ResourceNotFound",
+    what: `${hostName} is not bound to ${site.name}`,
+    fix: "Bind it first.",
+    where: site.id,
+  });
+}
+
+function bind(context: Context, plane: ControlPlane, to: "bound" | "free"): Promise<Response> {
+  return withSite(context, plane, 2, (site) => {
+    const hostName = context.req.param("host") ?? "";
+    if (to === "free" && !site.hostNames.includes(hostName)) return context.body(null, 204);
+    return answer(context, plane.resources.change(site.key, changeBinding(hostName, to)), () =>
+      to === "bound" ? sent(context, bindingOf(site, hostName)) : context.body(null, 200),
+    );
   });
 }
 

@@ -6,7 +6,7 @@ import { type Context, Hono } from "hono";
 import { parseResourceId } from "../arm/ids.ts";
 import type { JsonObject } from "../arm/json.ts";
 import type { Problem } from "../base/problem.ts";
-import { bodyOfProblem } from "../control/arm-language.ts";
+import { bodyOfProblem } from "../control/error-body.ts";
 import { groupNotFound, subscriptionNotFound } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
 import type { StoredResource } from "../control/wanted.ts";

@@ -33,14 +33,19 @@ afterEach(async () => {
 const USER = 21_001;
 
 /** Puts files up as the content of a site and describes an app that runs them. */
-async function appOf(files: Readonly<Record<string, string>>, change: Partial<App> = {}): Promise<App> {
+async function appOf(
+  files: Readonly<Record<string, string>>,
+  change: Partial<App> = {},
+): Promise<App> {
   const source = join(root, "source");
   await rm(source, { recursive: true, force: true });
   await mkdir(source);
   for (const [name, text] of Object.entries(files)) await writeFile(join(source, name), text);
   const folder = join(root, "sites");
   const user = change.user ?? USER;
-  const put = valueOf(await putContent({ root: folder, siteKey: `site-${user}`, user }, { folder: source }));
+  const put = valueOf(
+    await putContent({ root: folder, siteKey: `site-${user}`, user }, { folder: source }),
+  );
   return {
     kind: "app",
     name: "app-shop",
@@ -73,7 +78,10 @@ import { execFile } from "node:child_process";
 createServer((q, r) => execFile("/bin/sh", ["-c", decodeURIComponent(q.url.slice(1))],
   (error, out, err) => r.end(JSON.stringify({ code: error?.code ?? 0, out, err })))).listen(process.env.PORT);`;
 
-async function inside(app: App, command: string): Promise<{ code: number; out: string; err: string }> {
+async function inside(
+  app: App,
+  command: string,
+): Promise<{ code: number; out: string; err: string }> {
   const answer = await get(app, `/${encodeURIComponent(command)}`);
   return (await answer.json()) as { code: number; out: string; err: string };
 }
@@ -102,25 +110,37 @@ describe("an app", () => {
   });
 
   test("has no setting in the arguments of its processes", async () => {
-    const app = await appOf({ "server.mjs": SHELL }, {
-      settings: { SECRET: "do-not-show-this" },
-      runtime: { kind: "node", command: "server.mjs" },
-    });
+    const app = await appOf(
+      { "server.mjs": SHELL },
+      {
+        settings: { SECRET: "do-not-show-this" },
+        runtime: { kind: "node", command: "server.mjs" },
+      },
+    );
     await start(app);
     for (const child of place.children)
       expect(child.spawnargs.join(" ")).not.toContain("do-not-show-this");
-    expect((await inside(app, "echo $SECRET; cat /proc/1/cmdline")).out).toMatch(/^do-not-show-this\n/);
+    expect((await inside(app, "echo $SECRET; cat /proc/1/cmdline")).out).toMatch(
+      /^do-not-show-this\n/,
+    );
     expect((await inside(app, "cat /proc/1/cmdline")).out).not.toContain("do-not-show-this");
   });
 
   test("is started by `npm start`, by scripts.start and by main alike", async () => {
     const body = `require("http").createServer((q, r) => r.end(process.argv.slice(2).join())).listen(process.env.PORT)`;
     for (const [described, runtime, expected] of [
-      [{ scripts: { start: "node here.js 'a b' c" } }, { kind: "node", command: "npm start" }, "a b,c"],
+      [
+        { scripts: { start: "node here.js 'a b' c" } },
+        { kind: "node", command: "npm start" },
+        "a b,c",
+      ],
       [{ scripts: { start: "X=1 && node here.js $PORT" } }, { kind: "node" }, undefined],
       [{ main: "here.js" }, { kind: "node" }, ""],
     ] as const) {
-      const app = await appOf({ "package.json": JSON.stringify(described), "here.js": body }, { runtime });
+      const app = await appOf(
+        { "package.json": JSON.stringify(described), "here.js": body },
+        { runtime },
+      );
       const program = await start(app);
       expect(await (await get(app)).text()).toBe(expected ?? `${app.port}`);
       await program.stop();
@@ -152,20 +172,26 @@ describe("an app", () => {
     });
     await (await start(app)).stop();
     await eventually(() => place.lines.find(({ text }) => text === "closing the shop"));
-    await expect(get(app)).rejects.toThrow();
+    await expect(get(app)).rejects.toThrow("fetch failed");
   });
 
   test("that hears no request to end is ended all the same", async () => {
-    const app = await appOf({
-      "server.js": `require("http").createServer((q, r) => r.end()).listen(process.env.PORT);
+    const app = await appOf(
+      {
+        "server.js": `require("http").createServer((q, r) => r.end()).listen(process.env.PORT);
         process.on("SIGTERM", () => {})`,
-    }, { settings: { WEBSITES_CONTAINER_STOP_TIME_LIMIT: "1" } });
+      },
+      { settings: { WEBSITES_CONTAINER_STOP_TIME_LIMIT: "1" } },
+    );
     await (await start(app)).stop();
-    await expect(get(app)).rejects.toThrow();
+    await expect(get(app)).rejects.toThrow("fetch failed");
   });
 
   test("asks for a restart when anything of its description differs", async () => {
-    const app = await appOf({ "server.mjs": SHELL }, { runtime: { kind: "node", command: "node server.mjs" } });
+    const app = await appOf(
+      { "server.mjs": SHELL },
+      { runtime: { kind: "node", command: "node server.mjs" } },
+    );
     const program = await start(app);
     expect(await program.change({ ...app })).toBe(true);
     expect(await program.change({ ...app, version: "another" })).toBe(false);
@@ -195,7 +221,10 @@ describe.each(["own-user", "staged-user"] as const)("from inside the sandbox (%s
       // Only root may pass through the folder above.
       root = await mkdtemp(join("/root", "ase-content-"));
     }
-    app = await appOf({ "server.mjs": SHELL }, { runtime: { kind: "node", command: "server.mjs" } });
+    app = await appOf(
+      { "server.mjs": SHELL },
+      { runtime: { kind: "node", command: "server.mjs" } },
+    );
     await start(app);
   });
 
@@ -207,7 +236,9 @@ describe.each(["own-user", "staged-user"] as const)("from inside the sandbox (%s
     expect(status).toMatch(/NoNewPrivs:\t1\n/);
     const [child] = place.children;
     const outside = await readFile(`/proc/${child?.pid}/status`, "utf8");
-    if (kind === "own-user") expect(outside).toMatch(new RegExp(`Uid:\t${USER}\t${USER}\t`));
+    const owner = kind === "own-user" ? USER : 0;
+    expect(outside).toMatch(new RegExp(`Uid:\t${owner}\t${owner}\t`));
+    expect(outside).toMatch(/CapEff:\t0+\n/);
   });
 
   test("nothing of the machine is there but programs", async () => {
@@ -245,7 +276,18 @@ describe.each(["own-user", "staged-user"] as const)("from inside the sandbox (%s
       "echo x > /opt/openase/static-server.mjs",
       "echo x > /proc/sys/kernel/hostname",
     ])
-      expect(await inside(app, command), command).not.toMatchObject({ code: 0 });
+      expect({ command, ...(await inside(app, command)) }).not.toMatchObject({ code: 0 });
+  });
+
+  test("a killed sandbox takes the app with it", async () => {
+    for (const child of place.children) child.kill("SIGKILL");
+    const isGone = await eventually(() =>
+      get(app).then(
+        () => undefined,
+        () => true,
+      ),
+    );
+    expect(isGone).toBe(true);
   });
 
   test("its own folders take what it writes, up to a limit in /tmp", async () => {
@@ -255,7 +297,9 @@ describe.each(["own-user", "staged-user"] as const)("from inside the sandbox (%s
     );
     expect(wrote).toEqual({ code: 0, out: "a\n", err: "" });
     expect(await readFile(join(app.content, "a"), "utf8")).toBe("a\n");
-    expect((await inside(app, "df -B1 --output=size /tmp | tail -1")).out.trim()).toBe(`${512 * 1024 ** 2}`);
+    expect((await inside(app, "df -B1 --output=size /tmp | tail -1")).out.trim()).toBe(
+      `${512 * 1024 ** 2}`,
+    );
   });
 });
 
@@ -270,7 +314,10 @@ test("in another network the app cannot reach what listens on the machine's loop
       function note(text) { require("fs").writeFileSync("/home/data/draft", text); require("fs").renameSync("/home/data/draft", "/home/data/outcome"); setTimeout(() => {}, 1e6) }`,
   });
   // It never listens; what it notes down is the answer.
-  const started = startApplication({ ...app, settings: { WEBSITES_CONTAINER_START_TIME_LIMIT: "10" } }, apart.place);
+  const started = startApplication(
+    { ...app, settings: { WEBSITES_CONTAINER_START_TIME_LIMIT: "10" } },
+    apart.place,
+  );
   expect(await eventually(() => readFile(outcome, "utf8").catch(() => undefined))).toMatch(
     /^(ECONNREFUSED|ENETUNREACH)$/,
   );
@@ -280,11 +327,25 @@ test("in another network the app cannot reach what listens on the machine's loop
 });
 
 /** A place whose processes start in a network of their own, with loopback up. */
-async function apartPlace(): Promise<{ place: TestPlace; [Symbol.asyncDispose]: () => Promise<void> }> {
+async function apartPlace(): Promise<{
+  place: TestPlace;
+  [Symbol.asyncDispose]: () => Promise<void>;
+}> {
   const apart = await testPlace("test-worker-1", {
-    prefix: ["unshare", "--net", "--", "/bin/sh", "-c", 'ip link set lo up && exec setpriv --reuid 21001 --regid 21001 --clear-groups "$@"', "sh"],
+    prefix: [
+      "unshare",
+      "--net",
+      "--",
+      "/bin/sh",
+      "-c",
+      'ip link set lo up && exec setpriv --reuid 21001 --regid 21001 --clear-groups "$@"',
+      "sh",
+    ],
   });
   // The prefix becomes the app's user itself, since it must be root to make the network.
-  const place: TestPlace = { ...apart, spawn: (argv, { user: _, ...rest }) => apart.spawn(argv, rest) };
+  const place: TestPlace = {
+    ...apart,
+    spawn: (argv, { user: _user, ...rest }) => apart.spawn(argv, rest),
+  };
   return { place, [Symbol.asyncDispose]: apart.leave };
 }

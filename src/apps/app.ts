@@ -23,12 +23,20 @@ import type { Confinement, SandboxCommand, SandboxContents } from "./sandbox.ts"
 import { waitForPort } from "./wait-for-port.ts";
 
 /** What App Service allows, in seconds, unless a setting of the app says otherwise. */
-const START_LIMIT = { setting: "WEBSITES_CONTAINER_START_TIME_LIMIT", usual: 230, least: 10, most: 1_800 };
+const START_LIMIT = {
+  setting: "WEBSITES_CONTAINER_START_TIME_LIMIT",
+  usual: 230,
+  least: 10,
+  most: 1_800,
+};
 const STOP_LIMIT = { setting: "WEBSITES_CONTAINER_STOP_TIME_LIMIT", usual: 5, least: 0, most: 120 };
 /** Of all apps of a worker together. */
 const PROCESS_LIMIT = 1_024;
 
-export async function startApplication(app: App, place: ProgramPlace): Promise<Result<RunningProgram>> {
+export async function startApplication(
+  app: App,
+  place: ProgramPlace,
+): Promise<Result<RunningProgram>> {
   const command = await startCommand(app.runtime, app.content);
   if (!command.ok) return command;
   const prepared = await prepare(app, place);
@@ -105,7 +113,14 @@ async function prepare(app: App, place: ProgramPlace): Promise<Result<Prepared>>
   };
   try {
     await chmod(place.scratch, 0o711);
-    for (const folder of [contents.etc, stage, home, `${stage}/wwwroot`, `${stage}/LogFiles`, `${stage}/data`])
+    for (const folder of [
+      contents.etc,
+      stage,
+      home,
+      `${stage}/wwwroot`,
+      `${stage}/LogFiles`,
+      `${stage}/data`,
+    ])
       await openFolder(folder);
     await writeFile(`${stage}/node`, "");
     await copyFile(fileURLToPath(new URL("static-server.mjs", import.meta.url)), staticServer);

@@ -1,4 +1,15 @@
-import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -24,8 +35,11 @@ async function zipOf(files: Zippable): Promise<string> {
   return path;
 }
 
-const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
-const link = (target: string): Zippable[string] => [bytes(target), { os: 3, attrs: (LINK << 16) >>> 0 }];
+const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
+const link = (target: string): Zippable[string] => [
+  bytes(target),
+  { os: 3, attrs: (LINK << 16) >>> 0 },
+];
 
 async function put(files: Zippable) {
   return valueOf(await putContent(site(), { zip: await zipOf(files) }));
@@ -94,30 +108,42 @@ describe("content", () => {
     ["an absolute path", { "/etc/cron.d/x": bytes("x") }],
     ["a link that leads out", { "a/b": link("../../x") }],
     ["an absolute link", { passwd: link("/etc/passwd") }],
-    ["a link that leads out through another", { "x/y/top": link("../.."), "x/y/out": link("top/../..") }],
+    [
+      "a link that leads out through another",
+      { "x/y/top": link("../.."), "x/y/out": link("top/../..") },
+    ],
     ["a file in place of a link", { l: link("d"), "l/x": bytes("x"), "d/y": bytes("y") }],
-  ] satisfies readonly (readonly [string, Zippable])[])("refuses %s, and what runs stays", async (_, files) => {
-    const before = await put({ "a.txt": bytes("1") });
-    const answer = await putContent(site(), { zip: await zipOf(files) });
-    expect(answer).toMatchObject({ ok: false, problem: { code: "ContentNotTaken" } });
-    expect(valueOf(await currentContent(site())).folder).toBe(before.folder);
-    expect(await readdir(dirname(before.folder))).toHaveLength(2);
-  });
+  ] satisfies readonly (readonly [string, Zippable])[])(
+    "refuses %s, and what runs stays",
+    async (_, files) => {
+      const before = await put({ "a.txt": bytes("1") });
+      const answer = await putContent(site(), { zip: await zipOf(files) });
+      expect(answer).toMatchObject({ ok: false, problem: { code: "ContentNotTaken" } });
+      expect(valueOf(await currentContent(site())).folder).toBe(before.folder);
+      expect(await readdir(dirname(before.folder))).toHaveLength(2);
+    },
+  );
 
   test("refuses more than the limit, however little the archive says it is", async () => {
-    const zip = await zipOf({ zeros: new Uint8Array(1_000_000) as Uint8Array<ArrayBuffer>, b: bytes("b") });
+    const zip = await zipOf({ zeros: new Uint8Array(1_000_000), b: bytes("b") });
     const within = { fileCount: 10, bytes: 100_000 };
     expect(JSON.stringify(await putContent(site(), { zip }, within))).toContain("ContentTooLarge");
-    expect(JSON.stringify(await putContent(site(), { zip }, { fileCount: 1, bytes: 1e9 }))).toContain("ContentTooLarge");
+    expect(
+      JSON.stringify(await putContent(site(), { zip }, { fileCount: 1, bytes: 1e9 })),
+    ).toContain("ContentTooLarge");
     expect((await putContent(site(), { zip }, { fileCount: 2, bytes: 1e9 })).ok).toBe(true);
   });
 
   test("refuses what is no archive, and folders with links that lead out", async () => {
     await writeFile(join(root, "not.zip"), "nothing");
-    expect(JSON.stringify(await putContent(site(), { zip: join(root, "not.zip") }))).toContain("ZipUnreadable");
+    expect(JSON.stringify(await putContent(site(), { zip: join(root, "not.zip") }))).toContain(
+      "ZipUnreadable",
+    );
     await mkdir(join(root, "source"));
     await symlink("/etc", join(root, "source", "etc"));
-    expect(JSON.stringify(await putContent(site(), { folder: join(root, "source") }))).toContain("ContentEntryRefused");
+    expect(JSON.stringify(await putContent(site(), { folder: join(root, "source") }))).toContain(
+      "ContentEntryRefused",
+    );
     expect((await putContent({ ...site(), siteKey: "../x" }, { folder: root })).ok).toBe(false);
   });
 

@@ -154,7 +154,8 @@ async function adopt(site: SiteFolder, home: string, draft: string): Promise<Put
   const previous = await currentFolder(home);
   if (previous !== undefined && basename(previous).split("_")[0] === hash)
     return { version: basename(previous), folder: previous, keptCount: 0 };
-  const keptCount = previous === undefined ? 0 : await keepWritten(previous, await deployedIn(previous), draft);
+  const keptCount =
+    previous === undefined ? 0 : await keepWritten(previous, await deployedIn(previous), draft);
   const names = new Set(await readdir(join(home, "versions")));
   let version = hash;
   for (let again = 2; names.has(version); again++) version = `${hash}_${again}`;
@@ -188,7 +189,9 @@ async function describeFolder(folder: string): Promise<readonly string[]> {
 }
 
 async function hashOf(path: string): Promise<string> {
-  return createHash("sha256").update(await readFile(path)).digest("hex");
+  return createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
 }
 
 /** Refuses links whose real end lies outside, however they get there. */
@@ -257,7 +260,10 @@ async function removeOldVersions(home: string, current: string): Promise<void> {
   const folder = join(home, "versions");
   const names = (await readdir(folder)).filter((name) => !name.startsWith(".") && name !== current);
   const aged = await Promise.all(
-    names.map(async (name) => ({ name, at: (await lstat(manifestOf(join(folder, name))).catch(() => undefined))?.mtimeMs ?? 0 })),
+    names.map(async (name) => ({
+      name,
+      at: (await lstat(manifestOf(join(folder, name))).catch(() => undefined))?.mtimeMs ?? 0,
+    })),
   );
   const old = aged.toSorted((a, b) => b.at - a.at).slice(KEPT_VERSIONS - 1);
   for (const { name } of old) {

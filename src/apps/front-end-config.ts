@@ -58,7 +58,8 @@ export function frontEndFiles(frontEnd: FrontEnd, options: FrontEndOptions): Res
 /** Azure's load balancer ends a request that stays silent for so long. */
 const REQUEST_TIMEOUT = "230s";
 const SITE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
-const HOST_NAME = /^(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const HOST_NAME =
+  /^(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
 const PATH = /^\/[A-Za-z0-9._/@:+-]+$/;
 
@@ -95,7 +96,8 @@ function defaultsSection({ folder }: FrontEndOptions): readonly string[] {
     "  http-reuse always",
     "  balance leastconn",
     ...[502, 503, 504].map(
-      (status) => `  http-error status ${status} content-type text/html file ${folder}/${status}.html`,
+      (status) =>
+        `  http-error status ${status} content-type text/html file ${folder}/${status}.html`,
     ),
     "  default-server check inter 1s fastinter 250ms downinter 250ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down pool-purge-delay 2s",
   ];
@@ -167,11 +169,7 @@ function requestHeaders(site: FrontEnd["sites"][number]): readonly string[] {
 }
 
 function unknownSection({ folder }: FrontEndOptions): readonly string[] {
-  return [
-    "",
-    "backend unknown",
-    returned(404, folder),
-  ];
+  return ["", "backend unknown", returned(404, folder)];
 }
 
 function returned(status: number, folder: string): string {

@@ -63,14 +63,27 @@ class RunningProxy implements RunningProgram {
     const written = await this.#write(this.#current);
     if (!written.ok) return written;
     await this.#adopt(written.value);
-    const spawned = this.#spawn(["-W", "-S", this.#masterSocket, "-f", this.#folderLink("haproxy.cfg")]);
+    const spawned = this.#spawn([
+      "-W",
+      "-S",
+      this.#masterSocket,
+      "-f",
+      this.#folderLink("haproxy.cfg"),
+    ]);
     if (!spawned.ok) return spawned;
     const child = (this.#child = spawned.value);
     const lastLines = rememberLastLines(child);
     const exit = new Promise<Problem>((resolve) => {
-      child.once("error", (error) => resolve(this.#problem(`cannot be started: ${error.message}`, [])));
+      child.once("error", (error) =>
+        resolve(this.#problem(`cannot be started: ${error.message}`, [])),
+      );
       child.once("close", (code, signal) =>
-        resolve(this.#problem(`ended ${signal === null ? `with code ${code}` : `by ${signal}`}`, lastLines())),
+        resolve(
+          this.#problem(
+            `ended ${signal === null ? `with code ${code}` : `by ${signal}`}`,
+            lastLines(),
+          ),
+        ),
       );
     });
     const waiting = new AbortController();
@@ -149,7 +162,8 @@ class RunningProxy implements RunningProgram {
         ...((await mayBecome(NOBODY)) ? { user: NOBODY } : {}),
       });
       if (!files.ok) return files;
-      for (const [name, text] of Object.entries(files.value)) await writeFile(join(folder, name), text);
+      for (const [name, text] of Object.entries(files.value))
+        await writeFile(join(folder, name), text);
       const said = JSON.stringify([files.value, pairs.map(({ text }) => text)]);
       const fingerprint = createHash("sha256").update(said.replaceAll(folder, "")).digest("hex");
       const checked = await this.#check(join(folder, "haproxy.cfg"));
@@ -219,7 +233,8 @@ class RunningProxy implements RunningProgram {
     while (performance.now() < deadline && !signal.aborted) {
       if (this.#child === undefined || hasEnded(this.#child)) break;
       const fresh = (await workersOf(this.#masterSocket)).find((pid) => !before.has(pid));
-      if (fresh !== undefined && (await workerRuns(this.#masterSocket, fresh))) return found("runs");
+      if (fresh !== undefined && (await workerRuns(this.#masterSocket, fresh)))
+        return found("runs");
       await pause(5);
     }
     return declined(this.#problem("did not take over its configuration in time", []));
@@ -266,7 +281,10 @@ type Written = { readonly folder: string; readonly fingerprint: string };
 
 /** Every connection takes two files, every instance one for its checks; some are always open. */
 function connectionLimit(fileLimit: number, serverCount: number): number {
-  return Math.max(100, Math.min(MOST_CONNECTIONS, Math.floor((fileLimit - 200 - 2 * serverCount) / 2)));
+  return Math.max(
+    100,
+    Math.min(MOST_CONNECTIONS, Math.floor((fileLimit - 200 - 2 * serverCount) / 2)),
+  );
 }
 
 async function openFileLimit(): Promise<number> {

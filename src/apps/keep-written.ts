@@ -8,9 +8,10 @@
 import { constants } from "node:fs";
 import { lstat, mkdir, open, readdir, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
+
+const CHUNK_BYTES = 256 * 1024;
 
 /** Copies files that no deployment brought and the new version does not have; answers how many. */
 export async function keepWritten(
@@ -19,7 +20,8 @@ export async function keepWritten(
   next: string,
 ): Promise<number> {
   await using top = await open(previous, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  return keepFrom(top, "", deployed, next);
+  // Awaited here: the folder must stay open until all of it was read.
+  return await keepFrom(top, "", deployed, next);
 }
 
 async function keepFrom(
@@ -54,10 +56,12 @@ async function keepFile(file: FileHandle, folder: string, name: string): Promise
   if (!about.isFile()) return false;
   await mkdir(folder, { recursive: true });
   await using target = await open(join(folder, name), "wx", about.mode & 0o755);
-  await pipeline(
-    file.createReadStream({ autoClose: false }),
-    target.createWriteStream({ autoClose: false }),
-  );
+  const chunk = Buffer.alloc(CHUNK_BYTES);
+  for (;;) {
+    const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
+    if (bytesRead === 0) break;
+    await target.appendFile(chunk.subarray(0, bytesRead));
+  }
   return true;
 }
 

@@ -52,12 +52,15 @@ export async function testPlace(
       });
       children.push(child);
       for (const stream of ["stdout", "stderr"] as const)
-        createInterface({ input: child[stream] }).on("line", (text) => lines.push({ stream, text }));
+        createInterface({ input: child[stream] }).on("line", (text) =>
+          lines.push({ stream, text }),
+        );
       return child;
     },
     leave: async () => {
       for (const child of children) {
-        if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) continue;
+        if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined)
+          continue;
         const gone = new Promise((resolve) => child.once("exit", resolve));
         child.kill("SIGKILL");
         await gone;

@@ -23,8 +23,7 @@ export async function endSandbox(child: ChildProcess, graceMs: number): Promise<
   if (child.pid === undefined || hasEnded(child)) return;
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const inside: number[] = [];
-  for (const pid of await descendants(child.pid))
-    if (!(await isBubblewrap(pid))) inside.push(pid);
+  for (const pid of await descendants(child.pid)) if (!(await isBubblewrap(pid))) inside.push(pid);
   for (const pid of inside) signal(pid, "SIGTERM");
   if (inside.length === 0) child.kill("SIGKILL");
   const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);

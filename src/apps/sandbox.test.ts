@@ -32,7 +32,12 @@ beforeEach(async () => {
   };
   for (const name of ["www", "logs", "data", "etc"]) await mkdir(below(name));
   await writeFile(below("server.mjs"), "");
-  const etc = generatedEtc({ user: USER, hostName: "worker-0", address: "10.0.0.4", resolver: "168.63.129.16" });
+  const etc = generatedEtc({
+    user: USER,
+    hostName: "worker-0",
+    address: "10.0.0.4",
+    resolver: "168.63.129.16",
+  });
   for (const [name, text] of Object.entries(etc)) await writeFile(join(contents.etc, name), text);
 });
 
@@ -43,7 +48,11 @@ async function run(
   script: string,
   through: readonly string[] = [],
 ): Promise<{ readonly out: string; readonly err: string }> {
-  const built = sandboxCommand(contents, confinement, await readMachineLinks(), ["/bin/sh", "-c", script]);
+  const built = sandboxCommand(contents, confinement, await readMachineLinks(), [
+    "/bin/sh",
+    "-c",
+    script,
+  ]);
   const [command = "", ...args] = [...through, ...built.argv];
   const identity = built.user === undefined ? {} : { uid: built.user, gid: built.user };
   return new Promise((resolve) => {

@@ -10,7 +10,7 @@ import { constants } from "node:fs";
 import { lstat, readFile, readlink, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
-import { declined, found, type Result } from "../base/problem.ts";
+import { declined, found, never, type Result } from "../base/problem.ts";
 
 export const WWWROOT_INSIDE = "/home/site/wwwroot";
 export const NODE_INSIDE = "/opt/node/bin/node";
@@ -68,18 +68,23 @@ export function sandboxCommand(
       const staged = stagedContents(contents, confinement.stage);
       return {
         argv: [
-          ...["bwrap", "--dev-bind", "/", "/", ...staged.binds, "--die-with-parent", "--"],
+          ["bwrap", "--dev-bind", "/", "/", ...staged.binds],
+          // Without a process namespace around it, the app would outlive a killed outer bwrap:
+          // a parent without capabilities may not signal another user's processes.
+          ["--unshare-pid", "--die-with-parent", "--"],
           ...becomeUser(confinement.user),
           ...unprivileged(staged.contents, machine, confinement.user),
           "--",
           ...command,
-        ],
+        ].flat(),
       };
     }
     case "dropped-user":
       return {
         argv: [
-          ...["bwrap", ...namespaces(contents.hostName), ...mounts(contents, machine)],
+          "bwrap",
+          ...namespaces(contents.hostName),
+          ...mounts(contents, machine),
           ...["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"].flatMap((name) => ["--cap-add", name]),
           "--",
           ...becomeUser(confinement.user),
@@ -88,6 +93,8 @@ export function sandboxCommand(
       };
     case "same-user":
       return { argv: [...unprivileged(contents, machine, 1000), "--", ...command] };
+    default:
+      return never(confinement);
   }
 }
 
@@ -156,7 +163,11 @@ export async function blockingFolder(path: string, user: number): Promise<string
     if (about === undefined) return folder;
     if (!about.isDirectory()) continue;
     const bit =
-      about.uid === user ? constants.S_IXUSR : about.gid === user ? constants.S_IXGRP : constants.S_IXOTH;
+      about.uid === user
+        ? constants.S_IXUSR
+        : about.gid === user
+          ? constants.S_IXGRP
+          : constants.S_IXOTH;
     if ((about.mode & bit) === 0) return folder;
   }
   return undefined;
@@ -165,18 +176,26 @@ export async function blockingFolder(path: string, user: number): Promise<string
 /** bubblewrap without privileges: the rights inside are those of `user`, at most. */
 function unprivileged(contents: SandboxContents, machine: MachineLinks, user: number): string[] {
   return [
-    ...["bwrap", "--unshare-user", "--uid", `${user}`, "--gid", `${user}`, "--disable-userns"],
+    ["bwrap", "--unshare-user", "--uid", `${user}`, "--gid", `${user}`, "--disable-userns"],
     ...namespaces(contents.hostName),
     ...mounts(contents, machine),
-  ];
+  ].flat();
 }
 
 function namespaces(hostName: string): readonly string[] {
   return [
-    ...["--unshare-pid", "--unshare-ipc", "--unshare-cgroup-try"],
-    ...["--unshare-uts", "--hostname", hostName],
-    ...["--die-with-parent", "--new-session", "--cap-drop", "ALL"],
-    ...["--chdir", WWWROOT_INSIDE],
+    "--unshare-pid",
+    "--unshare-ipc",
+    "--unshare-cgroup-try",
+    "--unshare-uts",
+    "--hostname",
+    hostName,
+    "--die-with-parent",
+    "--new-session",
+    "--cap-drop",
+    "ALL",
+    "--chdir",
+    WWWROOT_INSIDE,
   ];
 }
 
@@ -184,30 +203,39 @@ function mounts(contents: SandboxContents, machine: MachineLinks): readonly stri
   const folders = ["/etc", "/etc/ssl", "/home", "/home/site", "/opt", "/opt/node", "/opt/node/bin"];
   const etcNames = ["passwd", "group", "hosts", "hostname", "nsswitch.conf", "resolv.conf"];
   return [
-    ...["--ro-bind", "/usr", "/usr"],
+    ["--ro-bind", "/usr", "/usr"],
     ...machine.flatMap(({ path, target }) =>
       target === undefined ? ["--ro-bind", path, path] : ["--symlink", target, path],
     ),
     ...[...folders, "/opt/openase"].flatMap((path) => ["--perms", "0755", "--dir", path]),
     ...etcNames.flatMap((name) => ["--ro-bind", `${contents.etc}/${name}`, `/etc/${name}`]),
     ...ETC_OF_MACHINE.flatMap((path) => ["--ro-bind-try", path, path]),
-    ...["--proc", "/proc", "--dev", "/dev"],
-    ...["--size", `${SHARED_MEMORY_BYTES}`, "--perms", "1777", "--tmpfs", "/dev/shm"],
-    ...["--size", `${TMP_BYTES}`, "--perms", "1777", "--tmpfs", "/tmp"],
-    ...["--bind", contents.wwwroot, WWWROOT_INSIDE],
-    ...["--bind", contents.logFiles, "/home/LogFiles"],
-    ...["--bind", contents.data, "/home/data"],
-    ...["--ro-bind", contents.node, NODE_INSIDE],
-    ...["--ro-bind", contents.staticServer, STATIC_SERVER_INSIDE],
-    ...["--remount-ro", "/dev", "--remount-ro", "/"],
-  ];
+    ["--proc", "/proc", "--dev", "/dev"],
+    ["--size", `${SHARED_MEMORY_BYTES}`, "--perms", "1777", "--tmpfs", "/dev/shm"],
+    ["--size", `${TMP_BYTES}`, "--perms", "1777", "--tmpfs", "/tmp"],
+    ["--bind", contents.wwwroot, WWWROOT_INSIDE],
+    ["--bind", contents.logFiles, "/home/LogFiles"],
+    ["--bind", contents.data, "/home/data"],
+    ["--ro-bind", contents.node, NODE_INSIDE],
+    ["--ro-bind", contents.staticServer, STATIC_SERVER_INSIDE],
+    ["--remount-ro", "/dev", "--remount-ro", "/"],
+  ].flat();
 }
 
 /** Ends being root for good: no group, no capability, and no way to gain one. */
 function becomeUser(user: number): readonly string[] {
   return [
-    ...["/usr/bin/setpriv", "--reuid", `${user}`, "--regid", `${user}`, "--clear-groups"],
-    ...["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs", "--"],
+    "/usr/bin/setpriv",
+    "--reuid",
+    `${user}`,
+    "--regid",
+    `${user}`,
+    "--clear-groups",
+    "--bounding-set=-all",
+    "--inh-caps=-all",
+    "--ambient-caps=-all",
+    "--no-new-privs",
+    "--",
   ];
 }
 
@@ -224,8 +252,18 @@ function stagedContents(
   return {
     contents: { ...contents, ...at },
     binds: [
-      ...["--bind", contents.wwwroot, at.wwwroot, "--bind", contents.logFiles, at.logFiles],
-      ...["--bind", contents.data, at.data, "--ro-bind", contents.node, at.node],
+      "--bind",
+      contents.wwwroot,
+      at.wwwroot,
+      "--bind",
+      contents.logFiles,
+      at.logFiles,
+      "--bind",
+      contents.data,
+      at.data,
+      "--ro-bind",
+      contents.node,
+      at.node,
     ],
   };
 }

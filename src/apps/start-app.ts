@@ -1,5 +1,5 @@
 /** Starts the programs of this room: instances of apps, and front ends. Others are services'. */
-import { declined, type Result } from "../base/problem.ts";
+import { declined, never, type Result } from "../base/problem.ts";
 import type { Program } from "../blueprint/blueprint.ts";
 import type { ProgramPlace, RunningProgram, StartProgram } from "../fabric/fabric.ts";
 import { startApplication } from "./app.ts";
@@ -22,5 +22,7 @@ export const startApp: StartProgram = async (
         fix: "Report this: the program was given to the wrong room.",
         where: place.host.name,
       });
+    default:
+      return never(program);
   }
 };

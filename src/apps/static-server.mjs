@@ -49,7 +49,7 @@ const DEFAULT_PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><titl
 
 const server = createServer((request, response) => {
   answer(request, response).catch((error) => {
-    console.error(`${request.method} ${request.url}: ${error}`);
+    process.stderr.write(`${request.method} ${request.url}: ${error}\n`);
     if (response.headersSent) response.destroy();
     else plain(response, 500, "Internal Server Error");
   });
@@ -103,18 +103,25 @@ function send(file, request, response) {
   response.setHeader("Last-Modified", file.modified.toUTCString());
   response.setHeader("Accept-Ranges", "bytes");
   response.setHeader("X-Content-Type-Options", "nosniff");
-  if (isFresh(request.headers, etag, file.modified)) return response.writeHead(304).end();
-  response.setHeader("Content-Type", TYPES[extname(file.path).toLowerCase()] ?? "application/octet-stream");
+  if (isFresh(request.headers, etag, file.modified)) {
+    response.writeHead(304).end();
+    return;
+  }
+  response.setHeader(
+    "Content-Type",
+    TYPES[extname(file.path).toLowerCase()] ?? "application/octet-stream",
+  );
   const range = rangeOf(request.headers, etag, file);
   if (range === "unsatisfiable") {
     response.setHeader("Content-Range", `bytes */${file.size}`);
-    return plain(response, 416, "Range Not Satisfiable");
+    plain(response, 416, "Range Not Satisfiable");
+    return;
   }
   const { start, end } = range ?? { start: 0, end: file.size - 1 };
   if (range) response.setHeader("Content-Range", `bytes ${start}-${end}/${file.size}`);
   response.writeHead(range ? 206 : 200, { "Content-Length": end - start + 1 });
-  if (request.method === "HEAD" || end < start) return response.end();
-  pipeline(createReadStream(file.path, { start, end }), response, () => {});
+  if (request.method === "HEAD" || end < start) response.end();
+  else pipeline(createReadStream(file.path, { start, end }), response, () => {});
 }
 
 function isFresh(headers, etag, modified) {

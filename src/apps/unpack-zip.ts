@@ -13,13 +13,23 @@ import { buffer } from "node:stream/consumers";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
 
 import { ProblemError } from "../base/problem.ts";
-import { insideLink, pathBelow, refuseEntry, requireWithin, type ContentLimits } from "./content-rules.ts";
+import {
+  insideLink,
+  pathBelow,
+  refuseEntry,
+  requireWithin,
+  type ContentLimits,
+} from "./content-rules.ts";
 
 const TYPE_MASK = 0o170_000;
 const TYPE_LINK = 0o120_000;
 const LINK_BYTES = 4096;
 
-export async function unpackZip(path: string, folder: string, limits: ContentLimits): Promise<void> {
+export async function unpackZip(
+  path: string,
+  folder: string,
+  limits: ContentLimits,
+): Promise<void> {
   const options = { lazyEntries: true, autoClose: false, validateEntrySizes: true } as const;
   const zip = await yauzl.openPromise(path, options).catch(unreadable);
   try {

@@ -11,12 +11,17 @@ export async function waitForPort(
   sockets: HostSockets,
   at: { readonly address: string; readonly port: number },
   limitMs: number,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Result<"accepts">> {
   const deadline = performance.now() + limitMs;
   let last: Problem | undefined;
-  while (performance.now() < deadline && signal?.aborted !== true) {
-    const tried = await sockets.connect({ address: at.address, port: at.port, timeoutMs: ONE_TRY_MS });
+  while (performance.now() < deadline) {
+    if (signal.aborted) break;
+    const tried = await sockets.connect({
+      address: at.address,
+      port: at.port,
+      timeoutMs: ONE_TRY_MS,
+    });
     if (tried.ok) {
       tried.value.on("error", () => {});
       tried.value.destroy();

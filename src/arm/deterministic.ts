@@ -50,7 +50,7 @@ export function fromBase64(text: string): string | undefined {
 
 /** FNV-1a of 64 bits over the UTF-8 of the texts, mixed at the end as MurmurHash3 does. */
 function hash(texts: readonly string[], seed: bigint): bigint {
-  let value = 0xcbf2_9ce4_8422_2325n ^ (seed * 0x9e37_79b9_7f4a_7c15n & MASK);
+  let value = 0xcbf2_9ce4_8422_2325n ^ ((seed * 0x9e37_79b9_7f4a_7c15n) & MASK);
   for (const text of texts) {
     for (const byte of [...new TextEncoder().encode(text), 0xff]) {
       value = ((value ^ BigInt(byte)) * 0x100_0000_01b3n) & MASK;

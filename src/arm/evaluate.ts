@@ -5,14 +5,14 @@
  * What exists at run time (reference, list*) is asked of a callback; while a template is being
  * ordered there is none, and an expression that needs it declines.
  */
-import { ProblemError } from "../base/problem.ts";
+import { never, ProblemError } from "../base/problem.ts";
 import { type Expression, parseExpression, readTemplateString } from "./expression.ts";
 import { ADDRESS_FUNCTIONS } from "./functions/addresses.ts";
 import { asText, boolOf, intOf, isEmpty, objectOf, refuse, textOf } from "./functions/arguments.ts";
 import { PLACE_FUNCTIONS, type Place, type PlaceFunction } from "./functions/place.ts";
 import { TEXT_FUNCTIONS } from "./functions/text.ts";
 import { VALUE_FUNCTIONS } from "./functions/values.ts";
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, property } from "./json.ts";
+import { isJsonArray, isJsonObject, type JsonValue, property, plainText } from "./json.ts";
 
 /** A question to the running world. */
 export type RuntimeCall =
@@ -70,8 +70,12 @@ export function mapTemplate(value: JsonValue, scope: Scope, path: string, leaf: 
         entries.push(unrollProperty(loop, scope, `${path}.copy[${index}]`, leaf));
       continue;
     }
-    const key = readTemplateString(name).kind === "expression" ? evaluateString(name, scope, path) : name;
-    entries.push([asText(key), mapTemplate(item, scope, path === "" ? name : `${path}.${name}`, leaf)]);
+    const key =
+      readTemplateString(name).kind === "expression" ? evaluateString(name, scope, path) : name;
+    entries.push([
+      asText(key),
+      mapTemplate(item, scope, path === "" ? name : `${path}.${name}`, leaf),
+    ]);
   }
   return Object.fromEntries(entries);
 }
@@ -91,7 +95,12 @@ export function unrollProperty(
   const count = loopCount(property(loop, "count") ?? null, scope, `${path}.count`);
   const input = property(loop, "input") ?? null;
   const items = Array.from({ length: count }, (_, index) =>
-    mapTemplate(input, { ...scope, loops: [...scope.loops, { name, index }] }, `${path}.input`, leaf),
+    mapTemplate(
+      input,
+      { ...scope, loops: [...scope.loops, { name, index }] },
+      `${path}.input`,
+      leaf,
+    ),
   );
   return [name, items];
 }
@@ -101,7 +110,7 @@ const MOST_COPIES = 800;
 
 export function loopCount(value: JsonValue, scope: Scope, path: string): number {
   const count = evaluateValue(value, scope, path);
-  return within(path, String(value), () =>
+  return within(path, plainText(value), () =>
     0 <= intOf(count) && intOf(count) <= MOST_COPIES
       ? intOf(count)
       : refuse(`a loop runs 0 to ${MOST_COPIES} times, not ${intOf(count)}`),
@@ -114,7 +123,6 @@ export function evaluateString(text: string, scope: Scope, path: string): JsonVa
   return within(path, text, () => evaluate(parsed(read.source), scope));
 }
 
-/** Expressions by their text: templates repeat themselves, and loops do so often. */
 function parsed(source: string): Expression {
   const result = parseExpression(source);
   if (!result.ok) throw new ProblemError(result.problem);
@@ -145,6 +153,8 @@ export function evaluate(expression: Expression, scope: Scope): JsonValue {
       return call(expression, scope);
     case "index":
       return select(expression, scope);
+    default:
+      return never(expression);
   }
 }
 
@@ -217,33 +227,41 @@ const LAZY: Readonly<Record<string, (call: Call, scope: Scope) => JsonValue>> = 
 };
 
 /** Functions of the scope itself. Arguments are evaluated. */
-const SCOPED: Readonly<Record<string, (values: readonly JsonValue[], scope: Scope) => JsonValue>> = {
-  parameters: ([name], scope) => scope.parameter(textOf(name)),
-  variables: ([name], scope) => scope.variable(textOf(name)),
-  lambdavariables: ([name], scope) =>
-    property(scope.lambdas, textOf(name)) ?? refuse(`there is no lambda variable "${textOf(name)}"`),
-  copyindex: ([first, second], scope) => {
-    const name = typeof first === "string" ? first.toLowerCase() : undefined;
-    const loop = scope.loops.findLast((one) => name === undefined || one.name.toLowerCase() === name);
-    if (loop === undefined)
-      return refuse(name === undefined ? "copyIndex stands outside a copy" : `there is no copy "${name}" around this`);
-    const offset = typeof first === "number" ? first : second;
-    return loop.index + (offset === undefined ? 0 : intOf(offset));
-  },
-  reference: ([target, apiVersion, full], scope) => {
-    const whole = ask(scope, {
-      call: "reference",
-      id: targetId(target, scope),
-      ...(isEmpty(apiVersion) ? {} : { apiVersion: textOf(apiVersion) }),
-    });
-    if (full !== undefined && textOf(full).toLowerCase() === "full") return whole;
-    return property(objectOf(whole), "properties") ?? {};
-  },
-  references: ([names], scope) =>
-    (isJsonArray(names) ? names : [names ?? null]).map((name) =>
-      ask(scope, { call: "reference", id: targetId(name, scope) }),
-    ),
-};
+const SCOPED: Readonly<Record<string, (values: readonly JsonValue[], scope: Scope) => JsonValue>> =
+  {
+    parameters: ([name], scope) => scope.parameter(textOf(name)),
+    variables: ([name], scope) => scope.variable(textOf(name)),
+    lambdavariables: ([name], scope) =>
+      property(scope.lambdas, textOf(name)) ??
+      refuse(`there is no lambda variable "${textOf(name)}"`),
+    copyindex: ([first, second], scope) => {
+      const name = typeof first === "string" ? first.toLowerCase() : undefined;
+      const loop = scope.loops.findLast(
+        (one) => name === undefined || one.name.toLowerCase() === name,
+      );
+      if (loop === undefined)
+        return refuse(
+          name === undefined
+            ? "copyIndex stands outside a copy"
+            : `there is no copy "${name}" around this`,
+        );
+      const offset = typeof first === "number" ? first : second;
+      return loop.index + (offset === undefined ? 0 : intOf(offset));
+    },
+    reference: ([target, apiVersion, full], scope) => {
+      const whole = ask(scope, {
+        call: "reference",
+        id: targetId(target, scope),
+        ...(isEmpty(apiVersion) ? {} : { apiVersion: textOf(apiVersion) }),
+      });
+      if (full !== undefined && textOf(full).toLowerCase() === "full") return whole;
+      return property(objectOf(whole), "properties") ?? {};
+    },
+    references: ([names], scope) =>
+      (isJsonArray(names) ? names : [names ?? null]).map((name) =>
+        ask(scope, { call: "reference", id: targetId(name, scope) }),
+      ),
+  };
 
 function call(expression: Call, scope: Scope): JsonValue {
   const name = expression.name.toLowerCase();
@@ -252,7 +270,9 @@ function call(expression: Call, scope: Scope): JsonValue {
   const values = expression.arguments.map((argument) => evaluate(argument, scope));
   if (Object.hasOwn(SCOPED, name)) return SCOPED[name]?.(values, scope) ?? null;
   if (name.startsWith("list")) return list(name, values, scope);
-  const place: PlaceFunction | undefined = Object.hasOwn(PLACE_FUNCTIONS, name) ? PLACE_FUNCTIONS[name] : undefined;
+  const place: PlaceFunction | undefined = Object.hasOwn(PLACE_FUNCTIONS, name)
+    ? PLACE_FUNCTIONS[name]
+    : undefined;
   if (place !== undefined) return place(values, scope.place);
   const user = scope.functions.get(name);
   if (user !== undefined) return callUser(user, values, scope);
@@ -289,18 +309,24 @@ function ask(scope: Scope, question: RuntimeCall): JsonValue {
 function targetId(target: JsonValue | undefined, scope: Scope): string {
   const text = textOf(target);
   if (text.startsWith("/")) return text;
-  return scope.resolve(text) ?? refuse(`"${text}" is neither a resource id nor a resource of this template`);
+  return (
+    scope.resolve(text) ??
+    refuse(`"${text}" is neither a resource id nor a resource of this template`)
+  );
 }
 
 /** A user's function sees its own parameters and nothing else. */
 function callUser(user: UserFunction, values: readonly JsonValue[], scope: Scope): JsonValue {
-  const given = Object.fromEntries(user.parameters.map((name, index) => [name, values[index] ?? null]));
+  const given = Object.fromEntries(
+    user.parameters.map((name, index) => [name, values[index] ?? null]),
+  );
   return evaluateValue(
     user.output,
     {
       ...scope,
       loops: [],
-      parameter: (name) => property(given, name) ?? refuse(`the function has no parameter "${name}"`),
+      parameter: (name) =>
+        property(given, name) ?? refuse(`the function has no parameter "${name}"`),
       variable: (name) => refuse(`a function cannot use variables, here "${name}"`),
     },
     "functions",
@@ -327,4 +353,3 @@ function lambdaOf(
     return evaluate(body, { ...scope, lambdas: { ...scope.lambdas, ...own } });
   };
 }
-

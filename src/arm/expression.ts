@@ -3,7 +3,7 @@
  *
  * Nothing is evaluated here; see evaluate.ts.
  */
-import { declined, found, ProblemError, type Result } from "../base/problem.ts";
+import { declined, found, never, ProblemError, type Result } from "../base/problem.ts";
 
 export type Expression =
   | { readonly kind: "string"; readonly value: string }
@@ -25,7 +25,9 @@ const DEEPEST = 256;
 /** What a string of a template is: text as it stands, or an expression. */
 export function readTemplateString(
   text: string,
-): { readonly kind: "text"; readonly text: string } | { readonly kind: "expression"; readonly source: string } {
+):
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "expression"; readonly source: string } {
   if (!text.startsWith("[") || !text.endsWith("]")) return { kind: "text", text };
   if (text.startsWith("[[")) return { kind: "text", text: text.slice(1) };
   return { kind: "expression", source: text.slice(1, -1) };
@@ -63,6 +65,8 @@ export function formatExpression(expression: Expression): string {
         return `${of}.${mark}${expression.index.value}`;
       return `${of}[${mark}${formatExpression(expression.index)}]`;
     }
+    default:
+      return never(expression);
   }
 }
 
@@ -72,8 +76,7 @@ export function callsIn(
 ): readonly Extract<Expression, { readonly kind: "call" }>[] {
   if (expression.kind === "call")
     return [expression, ...expression.arguments.flatMap((argument) => callsIn(argument))];
-  if (expression.kind === "index")
-    return [...callsIn(expression.of), ...callsIn(expression.index)];
+  if (expression.kind === "index") return [...callsIn(expression.of), ...callsIn(expression.index)];
   return [];
 }
 
@@ -124,15 +127,22 @@ class ExpressionReader {
     if (this.#source[this.#at] === "'") return { kind: "string", value: this.#string() };
     const digits = this.#match(/[+-]?\d+/y);
     if (digits !== undefined) return { kind: "int", value: Number(digits) };
-    const name = this.#match(/[\p{L}_][\p{L}\p{N}_]*(?:\s*\.\s*[\p{L}_][\p{L}\p{N}_]*)?(?=\s*\()/uy);
+    const name = this.#match(
+      /[\p{L}_][\p{L}\p{N}_]*(?:\s*\.\s*[\p{L}_][\p{L}\p{N}_]*)?(?=\s*\()/uy,
+    );
     if (name === undefined) {
       const seen = this.#source[this.#at];
-      this.#refuse(seen === undefined ? "the end of the expression" : `"${seen}" (a function, a 'text' or a number should stand here)`);
+      this.#refuse(
+        seen === undefined
+          ? "the end of the expression"
+          : `"${seen}" (a function, a 'text' or a number should stand here)`,
+      );
     }
     this.#expect("(");
     const values: Expression[] = [];
     this.#skip();
-    if (this.#took(")")) return { kind: "call", name: name.replaceAll(/\s/g, ""), arguments: values };
+    if (this.#took(")"))
+      return { kind: "call", name: name.replaceAll(/\s/g, ""), arguments: values };
     for (;;) {
       values.push(this.#expression(depth + 1));
       this.#skip();

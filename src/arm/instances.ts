@@ -8,7 +8,14 @@ import { ProblemError } from "../base/problem.ts";
 import { evaluateValue, loopCount, type Scope } from "./evaluate.ts";
 import type { Place } from "./functions/place.ts";
 import { keyOf } from "./ids.ts";
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, property } from "./json.ts";
+import {
+  isJsonArray,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  property,
+  plainText,
+} from "./json.ts";
 
 export type Instance = {
   readonly id: string;
@@ -36,7 +43,12 @@ export type Instance = {
   readonly writtenIn?: string;
 };
 
-type Parent = { readonly type: string; readonly name: string; readonly key: string; readonly wanted: boolean };
+type Parent = {
+  readonly type: string;
+  readonly name: string;
+  readonly key: string;
+  readonly wanted: boolean;
+};
 
 export function listInstances(
   resources: JsonValue,
@@ -78,19 +90,29 @@ function list(resources: JsonValue | undefined, around: Around): readonly Instan
 }
 
 function unroll(body: JsonValue, symbol: string | undefined, around: Around): readonly Instance[] {
-  if (!isJsonObject(body)) return invalid(around.path, `${around.path} is not an object`, "Write a resource there.");
+  if (!isJsonObject(body))
+    return invalid(around.path, `${around.path} is not an object`, "Write a resource there.");
   const copy = property(body, "copy");
   if (!isJsonObject(copy)) return instantiate(body, symbol, undefined, around);
-  const name = String(property(copy, "name") ?? symbol ?? "");
-  const count = loopCount(property(copy, "count") ?? null, around.scope, `${around.path}.copy.count`);
-  const serial = String(property(copy, "mode") ?? "").toLowerCase() === "serial";
+  const name = plainText(property(copy, "name") ?? symbol);
+  const count = loopCount(
+    property(copy, "count") ?? null,
+    around.scope,
+    `${around.path}.copy.count`,
+  );
+  const serial = plainText(property(copy, "mode")).toLowerCase() === "serial";
   const batch = property(copy, "batchSize");
   const batchSize = typeof batch === "number" && 1 <= batch ? batch : 1;
   return Array.from({ length: count }, (_, index) =>
-    instantiate(body, symbol, { name, ...(serial ? { batchSize } : {}) }, {
-      ...around,
-      scope: { ...around.scope, loops: [...around.scope.loops, { name, index }] },
-    }),
+    instantiate(
+      body,
+      symbol,
+      { name, ...(serial ? { batchSize } : {}) },
+      {
+        ...around,
+        scope: { ...around.scope, loops: [...around.scope.loops, { name, index }] },
+      },
+    ),
   ).flat();
 }
 
@@ -104,20 +126,30 @@ function instantiate(
   const text = (name: string): string => {
     const value = evaluateValue(property(body, name) ?? null, scope, `${path}.${name}`);
     if (typeof value === "string" && value !== "") return value;
-    return invalid(`${path}.${name}`, `The resource at ${path} has no ${name}`, `Give it a ${name}.`);
+    return invalid(
+      `${path}.${name}`,
+      `The resource at ${path} has no ${name}`,
+      `Give it a ${name}.`,
+    );
   };
   const condition = property(body, "condition");
-  const met = condition === undefined || isTrue(evaluateValue(condition, scope, `${path}.condition`));
+  const met =
+    condition === undefined || isTrue(evaluateValue(condition, scope, `${path}.condition`));
   const wanted = met && (parent?.wanted ?? true);
   const shortType = text("type");
   const shortName = text("name");
   // A child may spell its full type and name.
-  const nested = parent !== undefined && !shortType.toLowerCase().startsWith(`${parent.type.toLowerCase()}/`);
+  const nested =
+    parent !== undefined && !shortType.toLowerCase().startsWith(`${parent.type.toLowerCase()}/`);
   const type = nested ? `${parent.type}/${shortType}` : shortType;
-  const name = nested || (parent !== undefined && !shortName.includes("/")) ? `${parent?.name}/${shortName}` : shortName;
+  const name =
+    nested || (parent !== undefined && !shortName.includes("/"))
+      ? `${parent?.name}/${shortName}`
+      : shortName;
   const place = placeOf(body, around);
   const onto = property(body, "scope");
-  const base = onto === undefined ? undefined : String(evaluateValue(onto, scope, `${path}.scope`));
+  const base =
+    onto === undefined ? undefined : plainText(evaluateValue(onto, scope, `${path}.scope`));
   const id = idOf(type, name, place, base, path);
   const instance: Instance = {
     id,
@@ -129,7 +161,9 @@ function instantiate(
     body,
     scope,
     place,
-    ...(loop === undefined ? {} : { loop: loop.name, ...(loop.batchSize ? { batchSize: loop.batchSize } : {}) }),
+    ...(loop === undefined
+      ? {}
+      : { loop: loop.name, ...(loop.batchSize ? { batchSize: loop.batchSize } : {}) }),
     ...(symbol === undefined ? {} : { symbol }),
     existing: property(body, "existing") === true,
     wanted,
@@ -163,7 +197,9 @@ function placeOf(body: JsonObject, { scope, place, path }: Around): Place {
   const { resourceGroup: _, ...rest } = place;
   return {
     ...rest,
-    ...(subscription === undefined ? {} : { subscription: { ...place.subscription, id: subscription } }),
+    ...(subscription === undefined
+      ? {}
+      : { subscription: { ...place.subscription, id: subscription } }),
     ...(target === undefined ? {} : { resourceGroup: target }),
   };
 }
@@ -173,7 +209,13 @@ function groupNamed(name: string, location: string, place: Place): Place["resour
   return { name, location, tags: {} };
 }
 
-function idOf(type: string, name: string, place: Place, onto: string | undefined, path: string): string {
+function idOf(
+  type: string,
+  name: string,
+  place: Place,
+  onto: string | undefined,
+  path: string,
+): string {
   const [namespace = "", ...types] = type.split("/").filter((part) => part !== "");
   const names = name.split("/").filter((part) => part !== "");
   if (types.length === 0 || types.length !== names.length)
@@ -185,7 +227,8 @@ function idOf(type: string, name: string, place: Place, onto: string | undefined
   const subscription = `/subscriptions/${place.subscription.id}`;
   if (type.toLowerCase() === "microsoft.resources/resourcegroups")
     return `${subscription}/resourceGroups/${names[0]}`;
-  const group = place.resourceGroup === undefined ? "" : `/resourceGroups/${place.resourceGroup.name}`;
+  const group =
+    place.resourceGroup === undefined ? "" : `/resourceGroups/${place.resourceGroup.name}`;
   const base = onto?.startsWith("/") ? onto.replace(/\/+$/, "") : subscription + group;
   const tail = types.map((part, index) => `${part}/${names[index]}`).join("/");
   return `${base}/providers/${namespace}/${tail}`;

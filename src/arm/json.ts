@@ -69,6 +69,12 @@ export function withoutProperties(object: JsonObject, names: readonly string[]):
   );
 }
 
+/** Any value as text: texts as they are, nothing as an empty one, the rest as JSON. */
+export function plainText(value: JsonValue | undefined): string {
+  if (value === undefined || value === null) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
 /** A value's kind in words, for problems. */
 export function describeKind(value: JsonValue | undefined): string {
   if (value === undefined) return "absent";

@@ -3,9 +3,9 @@
  * and parents before children. Cycles are named.
  */
 import { ProblemError } from "../base/problem.ts";
-import { evaluate, evaluateValue, mapTemplate } from "./evaluate.ts";
-import { callsIn, parseExpression, readTemplateString } from "./expression.ts";
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, property, withoutProperties } from "./json.ts";
+import { evaluate, evaluateValue, mapTemplate, type Scope } from "./evaluate.ts";
+import { callsIn, type Expression, parseExpression, readTemplateString } from "./expression.ts";
+import { isJsonArray, isJsonObject, type JsonObject, property, withoutProperties } from "./json.ts";
 import { keyOf } from "./ids.ts";
 import type { Instance } from "./instances.ts";
 
@@ -33,14 +33,25 @@ function declaredEdges(one: Instance, all: readonly Instance[]): readonly Instan
   const entries = isJsonArray(value) ? value : [value];
   return entries.flatMap((entry, index) => {
     if (typeof entry !== "string")
-      return invalid(`${path}[${index}]`, `${path}[${index}] is not a text`, "Name a resource there.");
+      return invalid(
+        `${path}[${index}]`,
+        `${path}[${index}] is not a text`,
+        "Name a resource there.",
+      );
     if (entry === "") return [];
-    return target(entry, one, all, `${path}[${index}]`).filter((other) => other.wanted && other !== one);
+    return target(entry, one, all, `${path}[${index}]`).filter(
+      (other) => other.wanted && other !== one,
+    );
   });
 }
 
 /** Tries the exact spellings first, so that a short name never hides a full one. */
-function target(entry: string, one: Instance, all: readonly Instance[], path: string): readonly Instance[] {
+function target(
+  entry: string,
+  one: Instance,
+  all: readonly Instance[],
+  path: string,
+): readonly Instance[] {
   const text = entry.toLowerCase().replace(/^\/+|\/+$/g, "");
   const ways: readonly ((other: Instance) => boolean)[] = [
     (other) => other.symbol?.toLowerCase() === text,
@@ -78,26 +89,19 @@ function tailOf(key: string): string {
   return at === -1 ? key : key.slice(at + "/providers/".length);
 }
 
-/** What reference() and list*() name, ids that stand as text, and the parent. */
+/** What reference() and list*() name, and the parent. */
 function impliedEdges(one: Instance, wanted: readonly Instance[]): readonly Instance[] {
   const keys = new Set<string>();
-  const leaf = (text: string): JsonValue => {
-    const read = readTemplateString(text);
-    if (read.kind === "text") return text;
-    const parsed = parseExpression(read.source);
-    if (parsed.ok) for (const id of runtimeTargets(parsed.value, one)) keys.add(keyOf(id));
-    return text;
-  };
   mapTemplate(visible(one), one.scope, one.path, (text, scope) => {
-    // Inside a loop of properties the scope knows the loop.
-    if (scope.loops.length === one.scope.loops.length) return leaf(text);
     const read = readTemplateString(text);
     const parsed = read.kind === "expression" ? parseExpression(read.source) : undefined;
-    if (parsed?.ok) for (const id of runtimeTargets(parsed.value, { ...one, scope })) keys.add(keyOf(id));
+    if (parsed?.ok) for (const id of runtimeTargets(parsed.value, scope)) keys.add(keyOf(id));
     return text;
   });
   const parentKey = one.writtenIn ?? one.key.split("/").slice(0, -2).join("/");
-  return wanted.filter((other) => other !== one && (keys.has(other.key) || other.key === parentKey));
+  return wanted.filter(
+    (other) => other !== one && (keys.has(other.key) || other.key === parentKey),
+  );
 }
 
 /** Without what does not belong to this resource's own evaluation. */
@@ -109,15 +113,15 @@ function visible(one: Instance): JsonObject {
   return { ...body, properties: withoutProperties(properties, ["template"]) };
 }
 
-function runtimeTargets(expression: Parameters<typeof callsIn>[0], one: Pick<Instance, "scope">): readonly string[] {
+function runtimeTargets(expression: Expression, scope: Scope): readonly string[] {
   return callsIn(expression).flatMap((call) => {
     const name = call.name.toLowerCase();
     const [subject] = call.arguments;
     if (subject === undefined || (name !== "reference" && !name.startsWith("list"))) return [];
     try {
-      const text = evaluate(subject, one.scope);
+      const text = evaluate(subject, scope);
       if (typeof text !== "string") return [];
-      return text.startsWith("/") ? [text] : [one.scope.resolve(text) ?? text];
+      return text.startsWith("/") ? [text] : [scope.resolve(text) ?? text];
     } catch (thrown) {
       // The same expression is evaluated again when its resource is created, and then reported.
       if (thrown instanceof ProblemError) return [];
@@ -155,7 +159,11 @@ function sort(wanted: readonly Instance[], edges: Edges): readonly Ordered[] {
     const ready = wanted.find(
       (one) => !done.has(one) && [...(edges.get(one) ?? [])].every((other) => done.has(other)),
     );
-    if (ready === undefined) return cycle(wanted.filter((one) => !done.has(one)), edges);
+    if (ready === undefined)
+      return cycle(
+        wanted.filter((one) => !done.has(one)),
+        edges,
+      );
     done.add(ready);
     ordered.push({ instance: ready, dependsOn: [...(edges.get(ready) ?? [])].map(({ id }) => id) });
   }

@@ -6,7 +6,16 @@
 import { type Problem, ProblemError } from "../base/problem.ts";
 import { evaluateValue, type Scope, unrollProperty, evaluateString } from "./evaluate.ts";
 import { refuse, same } from "./functions/arguments.ts";
-import { describeKind, isJsonArray, isJsonObject, type JsonObject, type JsonValue, property, withoutProperties } from "./json.ts";
+import {
+  describeKind,
+  isJsonArray,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  property,
+  withoutProperties,
+  plainText,
+} from "./json.ts";
 
 /** Reads a value by name; throws ProblemError where there is none. */
 export type Reader = (name: string) => JsonValue;
@@ -50,7 +59,11 @@ export function readParameters(
     const path = `parameters.${name}`;
     const answer = property(given, name);
     if (isJsonObject(answer) && property(answer, "reference") !== undefined)
-      throw invalid(path, `The parameter "${name}" refers to a key vault, and there is none here`, "Give its value instead.");
+      throw invalid(
+        path,
+        `The parameter "${name}" refers to a key vault, and there is none here`,
+        "Give its value instead.",
+      );
     const value = isJsonObject(answer) ? property(answer, "value") : undefined;
     if (value !== undefined && value !== null) return checked(name, declaration, value);
     const preset = property(declaration, "defaultValue");
@@ -63,7 +76,7 @@ export function readParameters(
     throw invalid(
       path,
       `The parameter "${name}" has no value${typeof about === "string" ? ` (${about})` : ""}`,
-      `Give it: a ${String(property(declaration, "type") ?? "string")}.`,
+      `Give it: a ${plainText(property(declaration, "type") ?? "string")}.`,
     );
   });
   const values: Record<string, JsonValue> = {};
@@ -94,14 +107,22 @@ function throwAll(problems: readonly Problem[]): void {
 
 function checked(name: string, declaration: JsonValue, value: JsonValue): JsonValue {
   const path = `parameters.${name}`;
-  const type = String(property(declaration, "type") ?? "string");
+  const type = plainText(property(declaration, "type") ?? "string");
   const fits = TYPES[type.toLowerCase()];
   if (fits === undefined)
-    throw invalid(path, `The parameter "${name}" is of the unknown type "${type}"`, `Use one of: ${Object.keys(TYPES).join(", ")}.`);
+    throw invalid(
+      path,
+      `The parameter "${name}" is of the unknown type "${type}"`,
+      `Use one of: ${Object.keys(TYPES).join(", ")}.`,
+    );
   // Secrets are never repeated in a problem.
   const shown = isSecure(type) ? "another kind of value" : describeKind(value);
   if (!fits(value))
-    throw invalid(path, `The parameter "${name}" must be of type ${type}, and ${shown} was given`, `Give a value of type ${type}.`);
+    throw invalid(
+      path,
+      `The parameter "${name}" must be of type ${type}, and ${shown} was given`,
+      `Give a value of type ${type}.`,
+    );
   const allowed = property(declaration, "allowedValues");
   if (isJsonArray(allowed) && !isAllowed(value, allowed))
     throw invalid(
@@ -117,10 +138,18 @@ function checked(name: string, declaration: JsonValue, value: JsonValue): JsonVa
   limit("maxValue", number, (bound, actual) => actual <= bound);
   return value;
 
-  function limit(word: string, actual: number | undefined, fits: (bound: number, actual: number) => boolean): void {
+  function limit(
+    word: string,
+    actual: number | undefined,
+    fits: (bound: number, actual: number) => boolean,
+  ): void {
     const bound = property(declaration, word);
     if (typeof bound !== "number" || actual === undefined || fits(bound, actual)) return;
-    throw invalid(path, `The parameter "${name}" breaks ${word} ${bound}: it is ${shown}`, `Keep to ${word} ${bound}.`);
+    throw invalid(
+      path,
+      `The parameter "${name}" breaks ${word} ${bound}: it is ${shown}`,
+      `Keep to ${word} ${bound}.`,
+    );
   }
 }
 
@@ -140,7 +169,7 @@ export function readVariables(declared: JsonObject, scope: (variable: Reader) =>
   const copy = property(declared, "copy");
   const loops = isJsonArray(copy) ? copy : [];
   const plain = loops.length === 0 ? declared : withoutProperties(declared, ["copy"]);
-  const loopNames = loops.map((loop) => String(property(loop, "name")));
+  const loopNames = loops.map((loop) => plainText(property(loop, "name")));
   const read: Reader = lazily("variable", [...Object.keys(plain), ...loopNames], (name) => {
     const at = loopNames.findIndex((one) => one.toLowerCase() === name.toLowerCase());
     const loop = loops[at];

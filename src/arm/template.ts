@@ -7,10 +7,26 @@
  * created here.
  */
 import { declined, found, type Problem, ProblemError, type Result } from "../base/problem.ts";
-import { evaluateString, evaluateValue, loopCount, type Runtime, type Scope, type UserFunction } from "./evaluate.ts";
+import {
+  evaluateString,
+  evaluateValue,
+  loopCount,
+  type Runtime,
+  type Scope,
+  type UserFunction,
+} from "./evaluate.ts";
 import type { Place } from "./functions/place.ts";
 import { refuse } from "./functions/arguments.ts";
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, property, propertyAt, withoutProperties } from "./json.ts";
+import {
+  isJsonArray,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  property,
+  propertyAt,
+  withoutProperties,
+  plainText,
+} from "./json.ts";
 import { orderInstances } from "./order.ts";
 import { isSecure, readParameters, readVariables } from "./parameters.ts";
 import { type Instance, listInstances } from "./instances.ts";
@@ -74,7 +90,18 @@ export type OpenedStep =
 export const DEPLOYMENTS = "Microsoft.Resources/deployments";
 /** Words of a template resource that are not part of the body of its PUT. */
 const TEMPLATE_WORDS = [
-  "apiVersion", "type", "name", "dependsOn", "condition", "copy", "resources", "comments", "scope", "existing", "import", "metadata",
+  "apiVersion",
+  "type",
+  "name",
+  "dependsOn",
+  "condition",
+  "copy",
+  "resources",
+  "comments",
+  "scope",
+  "existing",
+  "import",
+  "metadata",
 ];
 
 export function planDeployment(input: DeploymentInput): Result<Plan> {
@@ -98,7 +125,8 @@ export function evaluateOutputs(plan: Plan, runtime: Runtime): Result<JsonObject
     for (const [name, output] of Object.entries(plan.outputs)) {
       const path = `outputs.${name}`;
       const condition = property(output, "condition");
-      if (condition !== undefined && evaluateValue(condition, scope, `${path}.condition`) !== true) continue;
+      if (condition !== undefined && evaluateValue(condition, scope, `${path}.condition`) !== true)
+        continue;
       const type = property(output, "type") ?? "string";
       // A secret leaves no deployment.
       if (isSecure(type)) entries.push([name, { type }]);
@@ -139,7 +167,11 @@ function plan(input: DeploymentInput, outer: Scope | undefined): Plan {
   const { template, place } = input;
   const written = property(template, "resources");
   if (!isJsonArray(written) && !isJsonObject(written))
-    invalid("resources", "The template has no resources", "Add a list named resources, empty if need be.");
+    invalid(
+      "resources",
+      "The template has no resources",
+      "Add a list named resources, empty if need be.",
+    );
   const own = outer === undefined ? ownScope(input) : { scope: outer, values: {} };
   let instances: readonly Instance[] = [];
   const scope: Scope = {
@@ -167,6 +199,11 @@ function plan(input: DeploymentInput, outer: Scope | undefined): Plan {
   };
 }
 
+/** What the expressions of a template see, as far as no resource is needed. Throws ProblemError. */
+export function templateScope(input: DeploymentInput): Scope {
+  return ownScope(input).scope;
+}
+
 function ownScope({ template, parameters, place }: DeploymentInput): {
   readonly scope: Scope;
   readonly values: JsonObject;
@@ -181,25 +218,30 @@ function ownScope({ template, parameters, place }: DeploymentInput): {
     resolve: () => undefined,
   };
   const declared = objectAt(template, "parameters");
-  const { read, values } = readParameters(declared, parameters, (parameter) => ({ ...base, parameter }));
+  const { read, values } = readParameters(declared, parameters, (parameter) => ({
+    ...base,
+    parameter,
+  }));
   const withParameters: Scope = { ...base, parameter: read };
   const variable = readVariables(objectAt(template, "variables"), (reader) => ({
     ...withParameters,
     variable: reader,
   }));
-  const shown = Object.entries(values).filter(([name]) => !isSecure(propertyAt(declared, name, "type")));
+  const shown = Object.entries(values).filter(
+    ([name]) => !isSecure(propertyAt(declared, name, "type")),
+  );
   return { scope: { ...withParameters, variable }, values: Object.fromEntries(shown) };
 }
 
 function readFunctions(value: JsonValue | undefined): ReadonlyMap<string, UserFunction> {
   const functions = new Map<string, UserFunction>();
   for (const group of isJsonArray(value) ? value : []) {
-    const namespace = String(property(group, "namespace") ?? "");
+    const namespace = plainText(property(group, "namespace"));
     for (const [name, body] of Object.entries(objectAt(group, "members"))) {
       const parameters = property(body, "parameters");
       functions.set(`${namespace}.${name}`.toLowerCase(), {
         parameters: isJsonArray(parameters)
-          ? parameters.map((parameter) => String(property(parameter, "name") ?? ""))
+          ? parameters.map((parameter) => plainText(property(parameter, "name")))
           : [],
         output: propertyAt(body, "output", "value") ?? null,
       });
@@ -252,16 +294,22 @@ function openDeployment(step: Step, scope: Scope): OpenedStep {
   const template = property(properties, "template");
   const path = `${step.path}.properties`;
   if (!isJsonObject(template)) {
-    const uri = propertyAt(properties, "templateLink", "uri") ?? propertyAt(properties, "templateLink", "relativePath");
-    const shown = typeof uri === "string" ? evaluateString(uri, scope, `${path}.templateLink.uri`) : "nothing";
+    const uri =
+      propertyAt(properties, "templateLink", "uri") ??
+      propertyAt(properties, "templateLink", "relativePath");
+    const shown =
+      typeof uri === "string" ? evaluateString(uri, scope, `${path}.templateLink.uri`) : "nothing";
     return invalid(
       `${path}.templateLink`,
-      `The nested deployment "${step.name}" links to a template at ${String(shown)}, and links are not followed here`,
+      `The nested deployment "${step.name}" links to a template at ${plainText(shown)}, and links are not followed here`,
       "Deploy with ase from the folder that holds the linked file, or put the template in place of the link.",
     );
   }
   // The nested template keeps its expressions; it has a scope of its own, or borrows ours.
-  const shell = { ...body, properties: withoutProperties(properties, ["template", "templateLink"]) };
+  const shell = {
+    ...body,
+    properties: withoutProperties(properties, ["template", "templateLink"]),
+  };
   const opened = evaluateValue(withoutProperties(shell, TEMPLATE_WORDS), scope, step.path);
   const inner = isInner(properties);
   const given = objectAt(objectAt(opened, "properties"), "parameters");
@@ -274,7 +322,10 @@ function openDeployment(step: Step, scope: Scope): OpenedStep {
     plan({ template, parameters: given, place: innerPlace }, inner ? undefined : scope),
   );
   const whole = isJsonObject(opened) ? opened : {};
-  const declared = declare(step, { ...whole, properties: { ...objectAt(whole, "properties"), template } });
+  const declared = declare(step, {
+    ...whole,
+    properties: { ...objectAt(whole, "properties"), template },
+  });
   return { kind: "deployment", declaration: declared, plan: planned };
 }
 
@@ -306,4 +357,3 @@ function objectAt(value: JsonValue | undefined, name: string): JsonObject {
 function invalid(where: string, what: string, fix: string): never {
   throw new ProblemError({ code: "InvalidTemplate", what, fix, where });
 }
-

@@ -108,7 +108,7 @@ function openLog(home: Home): Result<{ readonly log: number; readonly sizeBefore
   } catch (thrown) {
     return declined({
       code: "HomeNotWritable",
-      what: `the home cannot be written: ${thrown instanceof Error ? thrown.message : thrown}`,
+      what: `the home cannot be written: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
       where: home.folder,
       fix: "Run as a user who may write there, or set ASE_HOME to another folder.",
     });

@@ -63,7 +63,7 @@ export function readJsonFile(file: string): Result<JsonObject> {
   } catch (thrown) {
     return declined({
       code: "InvalidFile",
-      what: `the file cannot be read: ${thrown instanceof Error ? thrown.message : thrown}`,
+      what: `the file cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
       where: file,
       fix: "Name a JSON file that exists and that you may read.",
     });

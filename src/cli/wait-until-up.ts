@@ -38,7 +38,7 @@ export async function waitUntilUp(
     if (!standing.ok) return standing;
     const ill = standing.value.environments.find(({ health }) => /^(Unhealthy|Suspended)/.test(health));
     illSince = ill === undefined ? undefined : (illSince ?? Date.now());
-    if (ill !== undefined && (/^Suspended/.test(ill.health) || PATIENCE_MS < Date.now() - (illSince ?? 0)))
+    if (ill !== undefined && (ill.health.startsWith("Suspended") || PATIENCE_MS < Date.now() - (illSince ?? 0)))
       return declined(illness(ill));
     const failed = standing.value.environments.find((one) => one.provisioningState === "Failed");
     if (failed !== undefined) return declined(illness(failed));
@@ -98,7 +98,7 @@ async function firstMissing(
   { environments, sites }: Standing,
 ): Promise<Problem | undefined> {
   for (const { name, health, provisioningState } of environments)
-    if (!/^Healthy/.test(health) || provisioningState !== "Succeeded")
+    if (!health.startsWith("Healthy") || provisioningState !== "Succeeded")
       return notYet(`environment ${name} is ${health || provisioningState || "being made"}`);
   for (const site of sites.filter(({ state }) => state !== "Stopped")) {
     const environment = environments.find(({ name }) => sameName(name, site.environment));
@@ -156,7 +156,7 @@ function notYet(what: string): Problem {
 }
 
 function illness({ name, id, health, provisioningState }: Environment): Problem {
-  const suspended = /^Suspended/.test(health);
+  const suspended = health.startsWith("Suspended");
   return {
     code: suspended ? "EnvironmentSuspended" : "EnvironmentUnhealthy",
     what: `environment ${name} is not healthy: ${health || provisioningState}`,

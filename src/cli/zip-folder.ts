@@ -31,7 +31,7 @@ export function readContent(source: string): Result<Buffer> {
   } catch (thrown) {
     return declined({
       code: "InvalidAppContent",
-      what: `the app's content cannot be read: ${thrown instanceof Error ? thrown.message : thrown}`,
+      what: `the app's content cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
       where: source,
       fix: "Name a folder or zip file that exists and that you may read.",
     });

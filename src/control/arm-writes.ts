@@ -8,14 +8,15 @@
 import { formatResourceId, groupOf, keyOf, parentOf, type ResourceId, typeOf } from "../arm/ids.ts";
 import type { JsonObject } from "../arm/json.ts";
 import type { Resource, ResourceType } from "../arm/resources.ts";
+import { parseResource, patchedBody } from "../arm/types.ts";
+import type { ParseContext } from "../arm/types/body.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
 import type { Reading, Store, Transaction } from "../store/store.ts";
-import { parseBody, type ParseContext, patchedBody } from "./arm-language.ts";
 import type { Account, ControlEvent } from "./control-plane.ts";
 import { judgeNeighbours, judgeRemoval, type Wanted } from "./neighbours.ts";
 import { beginOperation, type Operation } from "./operations.ts";
 import { removeDeployment, readDeployments } from "./deployment-record.ts";
-import { changeByPart, partAt } from "./site-parts.ts";
+import { bindingAt, changeBinding, changeByPart, partAt } from "./site-parts.ts";
 import { openViews } from "./view.ts";
 import {
   nextWantedGeneration,
@@ -97,11 +98,14 @@ export function writeResource(
   const part = partAt(id);
   if (part !== undefined)
     return changeResource(transaction, keyOf(part.site), changeByPart(part.part, body), now);
+  const binding = bindingAt(id);
+  if (binding !== undefined)
+    return changeResource(transaction, keyOf(binding.site), changeBinding(binding.hostName, "bound"), now);
   const place = judgePlace(transaction, id, account);
   if (place !== undefined) return declined(place);
   const key = keyOf(id);
   const before = storedResource(transaction, key)?.resource;
-  const parsed = parseBody({
+  const parsed = parseResource({
     id,
     body,
     before,

@@ -15,7 +15,7 @@ import type { Transaction } from "../store/store.ts";
 import { writeResource } from "./arm-writes.ts";
 import type { Deployment } from "./deployment-record.ts";
 import { runtimeOver } from "./deployment-runtime.ts";
-import { declaredOnlyWarning, inStep, inTemplate } from "./deployment-words.ts";
+import { inStep, inTemplate, keptAt } from "./deployment-words.ts";
 import type { DeploymentsOptions } from "./deployments.ts";
 import { wantedResources } from "./wanted.ts";
 
@@ -128,8 +128,7 @@ function tryStep(trial: Trial, plan: Plan, step: Step): "done" | "failed" {
     seen.problems.push(inStep(written.problem, step));
     return "failed";
   }
-  if (written.value.stored.resource.type === "DeclaredOnly")
-    seen.warnings.push(declaredOnlyWarning(opened.value.declaration));
+  seen.warnings.push(...keptAt(written.value.stored.resource, step));
   seen.changes.push(changeOf(text, before, options.views.of(transaction, key)));
   return "done";
 }
@@ -145,7 +144,7 @@ function changeOf(
 ): Change {
   const shown = { ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) };
   if (before === undefined) return { resourceId, changeType: "Create", ...shown, delta: [] };
-  const delta = differences(before, after ?? {}, "");
+  const delta = differences(before, after ?? {}, "").filter(({ path }) => !path.endsWith("etag"));
   return { resourceId, changeType: delta.length === 0 ? "NoChange" : "Modify", ...shown, delta };
 }
 

@@ -16,7 +16,7 @@ import type { Written } from "./arm-writes.ts";
 import type { Deployment, DeploymentStep } from "./deployment-record.ts";
 import { readDeployment, readSteps, removeDeployment, storeDeployment, storeStep } from "./deployment-record.ts";
 import { runtimeOver } from "./deployment-runtime.ts";
-import { declaredOnlyWarning, inStep } from "./deployment-words.ts";
+import { inStep, keptAt } from "./deployment-words.ts";
 import type { DeploymentsOptions } from "./deployments.ts";
 import { finishOperation } from "./operations.ts";
 import type { ControlEvent } from "./control-plane.ts";
@@ -222,7 +222,7 @@ function noteWritten(run: Run, key: string, written: Written, declaration: Decla
   const outputResources = readDeployment(run.options.store, key)?.outputResources ?? [];
   if (!outputResources.includes(resource.id))
     update(run, key, { outputResources: [...outputResources, resource.id] });
-  if (resource.type === "DeclaredOnly") warn(run, key, [declaredOnlyWarning(declaration)]);
+  warn(run, key, keptAt(resource, declaration));
 }
 
 function warn(run: Run, key: string, warnings: readonly Problem[]): void {

@@ -1,9 +1,9 @@
 /**
  * Deployments and their steps as ARM shows them. Rendering only.
  */
-import { bodyOfProblem } from "./arm-language.ts";
 import type { JsonObject } from "../arm/json.ts";
 import type { Deployment, DeploymentStep } from "./deployment-record.ts";
+import { bodyOfProblem } from "./error-body.ts";
 
 export function renderDeployment(deployment: Deployment): JsonObject {
   const { error, finishedAt, location, outputs, warnings } = deployment;

@@ -1,7 +1,9 @@
 /**
  * How deployments speak of problems: in which step of which template, and what is only kept.
  */
+import type { Resource } from "../arm/resources.ts";
 import type { Step } from "../arm/template.ts";
+import { keptWarning } from "../arm/types.ts";
 import type { Problem } from "../base/problem.ts";
 
 /** A problem of a template, as deployments name it. */
@@ -19,16 +21,8 @@ export function inStep(problem: Problem, step: Pick<Step, "path" | "type" | "nam
   return { ...problem, where: inside === "" ? where : `${where}: ${inside}` };
 }
 
-export function declaredOnlyWarning(of: {
-  readonly type: string;
-  readonly name: string;
-  readonly id: string;
-  readonly path: string;
-}): Problem {
-  return {
-    code: "DeclaredOnly",
-    what: `${of.type} ${of.name} is kept as declared; nothing runs for it here`,
-    fix: "Nothing to do, unless an app needs it: then point the app to one that runs.",
-    where: `${of.path}: ${of.id}`,
-  };
+/** What to say of a resource that is kept and does not run, at its place in the template. */
+export function keptAt(resource: Resource, { path }: { readonly path: string }): readonly Problem[] {
+  const warning = keptWarning(resource);
+  return warning === undefined ? [] : [{ ...warning, where: `${path}: ${resource.id}` }];
 }

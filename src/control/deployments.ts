@@ -12,10 +12,10 @@ import { formatResourceId, groupOf, keyOf, nameOf, type ResourceId } from "../ar
 import { isJsonObject, type JsonObject, type JsonValue, property, propertyAt } from "../arm/json.ts";
 import type { Place } from "../arm/functions/place.ts";
 import { planDeployment } from "../arm/template.ts";
+import type { ParseContext } from "../arm/types/body.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
 import type { Reading, Store } from "../store/store.ts";
 import { type ArmWrites, groupNotFound, subscriptionNotFound } from "./arm-writes.ts";
-import type { ParseContext } from "./arm-language.ts";
 import type { Account } from "./control-plane.ts";
 import { previewDeployment, type Preview } from "./deployment-preview.ts";
 import { runDeployment } from "./deployment-run.ts";

@@ -7,7 +7,10 @@
  *
  * @article ASE subnet size
  */
-import { type Resource, type ResourceOf, type ResourceType } from "../arm/resources.ts";
+import { keyOf } from "../arm/ids.ts";
+import { isJsonArray, isJsonObject, type JsonValue } from "../arm/json.ts";
+import type { Resource, ResourceOf, ResourceType } from "../arm/resources.ts";
+import { DECLARED_TYPES } from "../arm/types/declared.ts";
 import type { Problem } from "../base/problem.ts";
 import { addressesAtRest, addressesWhileScaling, MOST_INSTANCES, MOST_INSTANCES_PER_PLAN } from "../environment/addresses.ts";
 import { appHostName, environmentDomain } from "../environment/names.ts";
@@ -44,6 +47,8 @@ export function judgeNeighbours(
       return judgePlan(resource, before, wanted);
     case "Microsoft.Web/sites":
       return judgeSite(resource, before, wanted);
+    case "DeclaredOnly":
+      return judgeKept(resource, wanted);
     default:
       return undefined;
   }
@@ -75,10 +80,23 @@ export function referencesOf(
       return entry("hostingEnvironmentProfile.id", resource.environment);
     case "Microsoft.Web/sites":
       return entry("serverFarmId", resource.plan);
+    case "DeclaredOnly":
+      return DECLARED_TYPES[resource.declaredType]?.occupiesSubnet === true
+        ? subnetsIn(resource.body).map((id) => ({ property: "subnet.id", id, key: keyOf(id) }))
+        : [];
     default:
       return [];
   }
 }
+
+/** Ids of subnets anywhere in a body that is only kept. */
+function subnetsIn(value: JsonValue): readonly string[] {
+  if (typeof value === "string") return SUBNET_ID.test(value) ? [value] : [];
+  if (isJsonArray(value)) return value.flatMap(subnetsIn);
+  return isJsonObject(value) ? Object.values(value).flatMap(subnetsIn) : [];
+}
+
+const SUBNET_ID = /^\/subscriptions\/[^/]+\/resourceGroups\/[^/]+\/providers\/Microsoft\.Network\/virtualNetworks\/[^/]+\/subnets\/[^/]+$/i;
 
 /** Why a resource cannot go: somebody who stays needs it. */
 export function judgeRemoval(resource: Resource, staying: readonly Resource[]): Problem | undefined {
@@ -152,8 +170,7 @@ function judgeSubnetChange(
   wanted: Wanted,
 ): Problem | undefined {
   if (before?.type !== subnet.type || before.prefix === subnet.prefix) return undefined;
-  const users = [...wanted.ofType("Microsoft.Web/hostingEnvironments"), ...wanted.ofType("Microsoft.Network/networkInterfaces")];
-  const user = users.find((one) => referencesOf(one).some(({ key }) => key === subnet.key));
+  const user = occupantOf(subnet, "", wanted);
   if (user === undefined) return undefined;
   return {
     code: "InUsePrefixCannotBeDeleted",
@@ -265,6 +282,18 @@ function judgeInterface(
   return undefined;
 }
 
+/** Who stands in a subnet, besides one that asks. */
+function occupantOf(subnet: Resource, besides: string, wanted: Wanted): Resource | undefined {
+  const all: readonly Resource[] = [
+    ...wanted.ofType("Microsoft.Web/hostingEnvironments"),
+    ...wanted.ofType("Microsoft.Network/networkInterfaces"),
+    ...wanted.ofType("DeclaredOnly"),
+  ];
+  return all.find(
+    (one) => one.key !== besides && referencesOf(one).some(({ key }) => key === subnet.key),
+  );
+}
+
 function exclusive(resource: Resource, subnet: Resource, holder: Resource): Problem {
   return {
     code: "SubnetInUse",
@@ -272,6 +301,16 @@ function exclusive(resource: Resource, subnet: Resource, holder: Resource): Prob
     fix: "Choose another subnet.",
     where: resource.id,
   };
+}
+
+/** What is kept would stand in a subnet if it ran; an environment's is no place for it. */
+function judgeKept(kept: ResourceOf<"DeclaredOnly">, wanted: Wanted): Problem | undefined {
+  const subnets = new Set(referencesOf(kept).map(({ key }) => key));
+  const holder = wanted
+    .ofType("Microsoft.Web/hostingEnvironments")
+    .find(({ subnet }) => subnets.has(subnet.key));
+  const subnet = holder === undefined ? undefined : wanted.get(holder.subnet.key);
+  return holder === undefined || subnet === undefined ? undefined : exclusive(kept, subnet, holder);
 }
 
 function judgeEnvironment(
@@ -294,11 +333,7 @@ function judgeEnvironment(
   const environments = wanted
     .ofType("Microsoft.Web/hostingEnvironments")
     .filter(({ key }) => key !== environment.key);
-  const holder =
-    environments.find((other) => other.subnet.key === subnet.key) ??
-    wanted
-      .ofType("Microsoft.Network/networkInterfaces")
-      .find((nic) => nic.configurations.some((one) => one.subnet.key === subnet.key));
+  const holder = occupantOf(subnet, environment.key, wanted);
   if (holder !== undefined) return exclusive(environment, subnet, holder);
   const domain = environmentDomain(environment);
   const twin = environments.find((other) => environmentDomain(other) === domain);

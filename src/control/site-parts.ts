@@ -4,9 +4,10 @@
  *
  * Each as a reading and as a change of the app. What they do to a running app is the loop's.
  */
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, property, withoutProperties } from "../arm/json.ts";
-import { nameOf, parentOf, type ResourceId, typeOf } from "../arm/ids.ts";
+import { isJsonObject, type JsonObject, type JsonValue, property } from "../arm/json.ts";
+import { nameOf, parentOf, parseResourceId, type ResourceId, typeOf } from "../arm/ids.ts";
 import type { Resource, ResourceOf } from "../arm/resources.ts";
+import { parseResource } from "../arm/types.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
 
 export type Site = ResourceOf<"Microsoft.Web/sites">;
@@ -58,6 +59,32 @@ export function partAt(id: ResourceId): { readonly site: ResourceId; readonly pa
   return site === undefined || part === undefined ? undefined : { site, part, name: nameOf(id) };
 }
 
+/** `.../sites/app1/hostNameBindings/www.contoso.com`: the app's id and the name. */
+export function bindingAt(id: ResourceId): { readonly site: ResourceId; readonly hostName: string } | undefined {
+  if (typeOf(id).toLowerCase() !== "microsoft.web/sites/hostnamebindings") return undefined;
+  const site = parentOf(id);
+  return site === undefined ? undefined : { site, hostName: nameOf(id).toLowerCase() };
+}
+
+/** Adds a host name to an app, or takes it away. */
+export function changeBinding(
+  hostName: string,
+  to: "bound" | "free",
+): (resource: Resource) => Result<Resource> {
+  return (resource) => {
+    if (resource.type !== "Microsoft.Web/sites") return declined(notAnApp(resource));
+    if (!/^(\*\.)?([a-z\d]([a-z\d-]*[a-z\d])?\.)+[a-z\d-]+$/.test(hostName))
+      return declined({
+        code: "InvalidHostName",
+        what: `"${hostName}" is not a host name`,
+        fix: "Write a full name, like www.contoso.com.",
+        where: resource.id,
+      });
+    const others = resource.hostNames.filter((name) => name.toLowerCase() !== hostName);
+    return found({ ...resource, hostNames: to === "bound" ? [...others, hostName] : others });
+  };
+}
+
 /** The change of an app that a PUT of one of its parts is. */
 export function changeByPart(
   part: SitePart,
@@ -81,43 +108,19 @@ export function notAnApp(resource: Resource): Problem {
 }
 
 /** siteConfig as PUT and PATCH of config/web carry it: what is not named stays. */
-function changeConfig(site: Site, properties: JsonObject): Result<Site> {
-  const text = (name: string, before: string): string => {
-    const value = property(properties, name);
-    return typeof value === "string" ? value : before;
-  };
-  const documents = property(properties, "defaultDocuments");
-  const { config } = site;
-  if (isJsonArray(documents) && !documents.every((one) => typeof one === "string"))
-    return declined(
-      invalidPart(site, "web", "defaultDocuments is not a list of texts", 'Write ["index.html"].'),
-    );
-  const alwaysOn = property(properties, "alwaysOn");
-  return found({
-    ...site,
-    config: {
-      appCommandLine: text("appCommandLine", config.appCommandLine),
-      nodeVersion: text("nodeVersion", config.nodeVersion),
-      linuxFxVersion: text("linuxFxVersion", config.linuxFxVersion),
-      alwaysOn: alwaysOn === undefined || alwaysOn === null ? config.alwaysOn : isTrue(alwaysOn),
-      defaultDocuments: isJsonArray(documents) ? (documents as readonly string[]) : config.defaultDocuments,
-      extra: {
-        ...withoutProperties(config.extra, Object.keys(properties)),
-        ...withoutProperties(properties, [...OWN_WORDS, "appSettings", "connectionStrings"]),
-      },
-    },
-  });
+function changeConfig(site: Site, siteConfig: JsonObject): Result<Site> {
+  const id = parseResourceId(site.id);
+  if (!id.ok) return id;
+  const context = { location: site.location, lookUp: () => undefined, isServiceTag: (known: string) => ({ known }) };
+  const parsed = parseResource({ id: id.value, body: { properties: { siteConfig } }, before: site, context });
+  if (!parsed.ok) return parsed;
+  const [changed] = parsed.value.resources;
+  return changed.type === site.type ? found(changed) : declined(notAnApp(changed));
 }
-
-const OWN_WORDS = ["appCommandLine", "nodeVersion", "linuxFxVersion", "alwaysOn", "defaultDocuments"];
 
 function showConfig({ config }: Site): JsonObject {
   const { extra, ...own } = config;
   return { ...extra, ...own };
-}
-
-function isTrue(value: JsonValue): boolean {
-  return value === true || (typeof value === "string" && value.toLowerCase() === "true");
 }
 
 function textsOf(

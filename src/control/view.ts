@@ -3,8 +3,8 @@
  */
 import type { JsonObject } from "../arm/json.ts";
 import type { Resource } from "../arm/resources.ts";
+import { renderResource } from "../arm/types.ts";
 import type { Reading } from "../store/store.ts";
-import { renderBody } from "./arm-language.ts";
 import type { ResourceStatus } from "./control-plane.ts";
 import { storedResource, storedResources } from "./wanted.ts";
 
@@ -21,7 +21,7 @@ export function openViews(
       const resource = storedResource(reading, key)?.resource;
       if (resource === undefined) return undefined;
       let all: readonly Resource[] | undefined;
-      return renderBody(resource, {
+      return renderResource(resource, {
         get: (other) => storedResource(reading, other)?.resource,
         ofType: (type) => {
           all ??= storedResources(reading, "").map((stored) => stored.resource);

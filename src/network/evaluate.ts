@@ -36,6 +36,9 @@ export type Evaluate = (direction: Direction, packet: Packet) => Decision | unde
 /** Tags that make the platform's own services subject to rules; without them they are exempt. */
 export const PLATFORM_TAGS = ["AzurePlatformDNS", "AzurePlatformIMDS", "AzurePlatformLKM"] as const;
 
+/** Tags whose meaning comes from the network itself. */
+const COMPUTED_TAGS = ["VirtualNetwork", "Internet", "AzureLoadBalancer"] as const;
+
 /**
  * @param rules sorted by priority within a direction
  * @returns the deciding rule; undefined when none matches, which with default rules cannot be
@@ -99,10 +102,20 @@ function addressTest(
   tagRanges: (tag: string) => readonly AddressRange[],
 ): (address: number) => boolean {
   if (matches.some(({ kind }) => kind === "any")) return () => true;
-  const ranges = merge(
+  const ranges = rangesOf(matches, tagRanges);
+  return (address) => holds(ranges, address);
+}
+
+/** Addresses that any of these matches, sorted and merged; empty when no IPv4 packet does. */
+export function rangesOf(
+  matches: readonly AddressMatch[],
+  tagRanges: (tag: string) => readonly AddressRange[],
+): readonly AddressRange[] {
+  return merge(
     matches.flatMap((match) => {
       switch (match.kind) {
         case "any":
+          return [{ low: 0, high: 0xffff_ffff }];
         case "prefix6":
           return [];
         case "prefix":
@@ -112,7 +125,12 @@ function addressTest(
       }
     }),
   );
-  return (address) => holds(ranges, address);
+}
+
+/** True for tags of published data: their meaning is the same in every network. */
+export function isPublished(tag: string): boolean {
+  const given: readonly string[] = [...COMPUTED_TAGS, ...PLATFORM_TAGS];
+  return !given.includes(tag);
 }
 
 /** Addresses a tag stands for in this network, sorted and merged. */

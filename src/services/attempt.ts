@@ -14,6 +14,8 @@ import type { HostSockets } from "../fabric/fabric.ts";
 /** Rejects with this: the one shape of failure inside a conversation, caught by runProbe. */
 export class Unanswered extends Error {}
 
+export const CLOSED = "connection closed by the other side";
+
 export class Attempt {
   readonly probe: Probe;
   /** Rejects when the time is over. */
@@ -119,12 +121,12 @@ export function reasonOf(thrown: unknown): string {
 
 const KERNEL_WORDS = [
   ["ECONNREFUSED", "connection refused"],
-  ["ECONNRESET", "connection closed by the other side"],
-  ["EPIPE", "connection closed by the other side"],
+  ["ECONNRESET", CLOSED],
+  ["EPIPE", CLOSED],
   ["EHOSTUNREACH", "no way to the host"],
   ["ENETUNREACH", "no way to the network"],
   ["EADDRNOTAVAIL", "the place where the flow begins does not have this address"],
-  ["socket hang up", "connection closed by the other side"],
+  ["socket hang up", CLOSED],
 ] as const;
 
 /** OpenSSL's messages are fields between colons, the words among them last but a few. */

@@ -19,10 +19,23 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 describe("the certificate authority", () => {
   test("issues what openssl verifies, for the names, addresses and uses asked for", async () => {
     const files = await issued("front", ["app.example.test", "*.example.test"], ["server"]);
-    const verified = openssl("verify", "-CAfile", files.authority, "-purpose", "sslserver", "-crl_check",
-      "-CRLfile", authority.revocationList, "-verify_hostname", "other.example.test", files.certificate);
+    const verified = openssl(
+      "verify",
+      "-CAfile",
+      files.authority,
+      "-purpose",
+      "sslserver",
+      "-crl_check",
+      "-CRLfile",
+      authority.revocationList,
+      "-verify_hostname",
+      "other.example.test",
+      files.certificate,
+    );
     expect(verified).toContain("OK");
-    expect(() => openssl("verify", "-CAfile", files.authority, "-purpose", "sslclient", files.certificate)).toThrow();
+    expect(() =>
+      openssl("verify", "-CAfile", files.authority, "-purpose", "sslclient", files.certificate),
+    ).toThrow();
     const text = openssl("x509", "-in", files.certificate, "-noout", "-text");
     expect(text).toContain("IP Address:127.9.9.9");
     expect(text).toContain("ASN1 OID: prime256v1");
@@ -32,18 +45,29 @@ describe("the certificate authority", () => {
   test("keeps keys to their owner, and gives HAProxy both in one file", async () => {
     const files = await issued("modes", ["modes.example.test"], ["server"]);
     expect(statSync(folder).mode & 0o777).toBe(0o700);
-    for (const file of [files.key, files.certificate, combinedOf(files), join(folder, "authority.key")])
+    for (const file of [
+      files.key,
+      files.certificate,
+      combinedOf(files),
+      join(folder, "authority.key"),
+    ])
       expect(statSync(file).mode & 0o777).toBe(0o600);
     const both = readFileSync(combinedOf(files), "utf8");
     expect(both).toBe(readFileSync(files.certificate, "utf8") + readFileSync(files.key, "utf8"));
   });
 
   test("gives the present certificate again, until a name or a use is added", async () => {
-    const first = readFileSync((await issued("again", ["a.test", "b.test"], ["server"])).certificate);
-    expect(readFileSync((await issued("again", ["a.test"], ["server"])).certificate)).toEqual(first);
+    const first = readFileSync(
+      (await issued("again", ["a.test", "b.test"], ["server"])).certificate,
+    );
+    expect(readFileSync((await issued("again", ["a.test"], ["server"])).certificate)).toEqual(
+      first,
+    );
     const more = readFileSync((await issued("again", ["c.test"], ["server"])).certificate);
     expect(more).not.toEqual(first);
-    expect(readFileSync((await issued("again", ["c.test"], ["client"])).certificate)).not.toEqual(more);
+    expect(readFileSync((await issued("again", ["c.test"], ["client"])).certificate)).not.toEqual(
+      more,
+    );
   });
 
   test("is the same authority when opened again", async () => {
@@ -56,15 +80,35 @@ describe("the certificate authority", () => {
     const copy = join(folder, "copy.pem");
     openssl("x509", "-in", files.certificate, "-out", copy);
     expect(await authority.revoke("revoked")).toMatchObject({ ok: true });
-    const judged = () => openssl("verify", "-crl_check", "-CAfile", files.authority, "-CRLfile", authority.revocationList, copy);
+    const judged = () =>
+      openssl(
+        "verify",
+        "-crl_check",
+        "-CAfile",
+        files.authority,
+        "-CRLfile",
+        authority.revocationList,
+        copy,
+      );
     expect(judged).toThrow(/revoked/);
-    expect(await authority.revoke("never-issued")).toMatchObject({ ok: false, problem: { code: "CertificateNotRevoked" } });
+    expect(await authority.revoke("never-issued")).toMatchObject({
+      ok: false,
+      problem: { code: "CertificateNotRevoked" },
+    });
   });
 
-  test.each(["a,DNS:evil.test", "a\nb", "", "-a.test", "a..test"])("declines the name %j", async (name) => {
-    const declined = await authority.issue({ stem: "odd", names: [name], addresses: [], uses: ["server"] });
-    expect(declined).toMatchObject({ ok: false, problem: { code: "InvalidCertificateName" } });
-  });
+  test.each(["a,DNS:evil.test", "a\nb", "", "-a.test", "a..test"])(
+    "declines the name %j",
+    async (name) => {
+      const declined = await authority.issue({
+        stem: "odd",
+        names: [name],
+        addresses: [],
+        uses: ["server"],
+      });
+      expect(declined).toMatchObject({ ok: false, problem: { code: "InvalidCertificateName" } });
+    },
+  );
 
   test("says where it cannot stand", async () => {
     const opened = await openAuthority(join(authority.certificate, "below"));
@@ -78,7 +122,11 @@ async function open(): Promise<Authority> {
   return opened.value;
 }
 
-async function issued(stem: string, names: readonly string[], uses: readonly ("client" | "server")[]) {
+async function issued(
+  stem: string,
+  names: readonly string[],
+  uses: readonly ("client" | "server")[],
+) {
   const files = await authority.issue({ stem, names, addresses: ["127.9.9.9" as Ipv4], uses });
   if (!files.ok) throw new Error(files.problem.what);
   return files.value;

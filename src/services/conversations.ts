@@ -9,13 +9,13 @@ import type { Socket } from "node:net";
 
 import type { Conversation } from "../environment/flows.ts";
 import { MANAGEMENT_PORTS } from "../environment/ports.ts";
-import { Unanswered, type Attempt } from "./attempt.ts";
+import { CLOSED, reasonOf, Unanswered, type Attempt } from "./attempt.ts";
 import { REVOCATION_PATH } from "./certificates.ts";
 import { encodeQuery, readAnswer } from "./dns-endpoint.ts";
 import { askOver, type HttpRequest } from "./http-answers.ts";
 import { readLines } from "./listeners.ts";
-import { readContext } from "./management.ts";
 import { MANIFEST_PATH, readRevocationList } from "./publication-endpoint.ts";
+import { clientContext } from "./secure-contexts.ts";
 import { DATABASE } from "./sql-endpoint.ts";
 import { tdsOver } from "./tds-client.ts";
 import { encodeTimeRequest, readTimeAnswer } from "./time-endpoint.ts";
@@ -42,18 +42,24 @@ const LONGEST_LINE = 4_096;
 async function manage(attempt: Attempt): Promise<string> {
   const { tls, name, to } = attempt.probe;
   if (tls === undefined) throw new Unanswered("the probe was given no client certificate");
-  const context = await readContext(tls);
+  const context = await clientContext(tls);
   if (!context.ok) throw new Unanswered(context.problem.what);
-  // Revocation is the server's to check: the client trusts whom the authority vouches for.
-  const { crl: _, ...own } = context.value;
-  const socket = await attempt.secure({ ...own, servername: name });
-  if (to.port === MANAGEMENT_PORTS.monitoring) {
-    const { roles, answering } = await fetchJson(socket, { path: "/metrics", host: name });
+  const socket = await attempt.secure({ secureContext: context.value, servername: name });
+  const isMonitoring = to.port === MANAGEMENT_PORTS.monitoring;
+  const wish = { path: isMonitoring ? "/metrics" : "/roles", host: name };
+  const { roles, answering } = await fetchJson(socket, wish).catch(closedAfterHandshake);
+  if (isMonitoring)
     return `monitoring sees ${Number(answering)} of ${Number(roles)} roles answering`;
-  }
-  const { roles } = await fetchJson(socket, { path: "/roles", host: name });
   if (!Array.isArray(roles)) throw new Unanswered("the answer holds no roles");
   return `command and control names ${roles.length} roles`;
+}
+
+/** A server that does not accept a client's certificate says so by closing. */
+function closedAfterHandshake(thrown: unknown): never {
+  if (reasonOf(thrown) !== CLOSED) throw thrown;
+  throw new Unanswered(
+    "TLS: closed after the handshake, as for a certificate that is not accepted",
+  );
 }
 
 /** Two lines, so that the connection is seen to stay. */
@@ -102,7 +108,7 @@ async function lookUpByStream(attempt: Attempt): Promise<string> {
   const message = await new Promise<Buffer>((resolve, reject) => {
     let received: Buffer = Buffer.alloc(0);
     socket.once("error", reject);
-    socket.once("close", () => reject(new Unanswered("connection closed by the other side")));
+    socket.once("close", () => reject(new Unanswered(CLOSED)));
     socket.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       if (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0))
@@ -138,10 +144,9 @@ async function fetchRevocationList(attempt: Attempt): Promise<string> {
 async function fetchManifest(attempt: Attempt): Promise<string> {
   const { tls, name } = attempt.probe;
   if (tls === undefined) throw new Unanswered("the probe was given no authority to check against");
-  const context = await readContext(tls);
+  const context = await clientContext(tls);
   if (!context.ok) throw new Unanswered(context.problem.what);
-  const { ca, minVersion } = context.value;
-  const socket = await attempt.secure({ ca, minVersion, servername: name });
+  const socket = await attempt.secure({ secureContext: context.value, servername: name });
   const { components, published } = await fetchJson(socket, { path: MANIFEST_PATH, host: name });
   if (!Array.isArray(components)) throw new Unanswered("the answer is not an update manifest");
   return `update manifest of ${String(published)}`;
@@ -205,7 +210,7 @@ function linesOver(socket: Socket): (line: string) => Promise<string> {
     new Promise((resolve, reject) => {
       waiting.push(resolve);
       socket.once("error", reject);
-      socket.once("close", () => reject(new Unanswered("connection closed by the other side")));
+      socket.once("close", () => reject(new Unanswered(CLOSED)));
       socket.write(`${line}\n`);
     });
 }

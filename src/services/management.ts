@@ -9,17 +9,14 @@
  *
  * @article ASE inbound dependencies
  */
-import { readFile } from "node:fs/promises";
 import { createServer } from "node:https";
-import type { SecureContextOptions } from "node:tls";
 
 import { z } from "zod";
 
-import { declined, found, problemOf, type Result } from "../base/problem.ts";
-import type { CertificateFiles, RoleAgent } from "../blueprint/blueprint.ts";
+import { declined, found, type Result } from "../base/problem.ts";
+import type { RoleAgent } from "../blueprint/blueprint.ts";
 import { MANAGEMENT_PORTS } from "../environment/ports.ts";
 import type { HostSockets, ProgramPlace } from "../fabric/fabric.ts";
-import { revocationListOf } from "./certificates.ts";
 import {
   answering,
   askOver,
@@ -30,6 +27,7 @@ import {
   type HttpRequest,
 } from "./http-answers.ts";
 import type { Listeners } from "./listeners.ts";
+import { readContext } from "./secure-contexts.ts";
 
 type Description = NonNullable<RoleAgent["management"]>;
 type Peer = Description["peers"][number];
@@ -73,7 +71,7 @@ export async function openManagement(
 ): Promise<Result<Management>> {
   const context = await readContext(description.tls);
   if (!context.ok) return context;
-  const roles = new Roles(description.peers, place.sockets);
+  const roles = new Roles(description.peers, address, place.sockets);
   const options = { ...context.value, requestCert: true, rejectUnauthorized: true };
   const command = createServer(
     options,
@@ -102,27 +100,6 @@ export async function openManagement(
   });
 }
 
-/** The files of one side of a mutual conversation, read anew each time. */
-export async function readContext(files: CertificateFiles): Promise<Result<SecureContextOptions>> {
-  try {
-    const [cert, key, ca, crl] = await Promise.all(
-      [files.certificate, files.key, files.authority, revocationListOf(files.authority)].map(
-        (path) => readFile(path),
-      ),
-    );
-    return found({ cert, key, ca, crl, minVersion: "TLSv1.2" });
-  } catch (thrown) {
-    return declined(
-      problemOf(thrown, {
-        code: "CertificateUnreadable",
-        what: `The certificate ${files.certificate} or one of its files could not be read`,
-        fix: "Let the authority issue it again.",
-        where: files.certificate,
-      }),
-    );
-  }
-}
-
 async function answerCommand(asked: Asked, roles: Roles): Promise<Answer> {
   if (asked.method === "GET" && asked.path === "/roles")
     return json(200, { roles: await roles.seen() });
@@ -148,6 +125,7 @@ async function answerMonitoring(asked: Asked, roles: Roles): Promise<Answer> {
 
 class Roles {
   peers: readonly Peer[];
+  readonly #from: string;
   readonly #sockets: HostSockets;
   #latest:
     | {
@@ -157,8 +135,9 @@ class Roles {
       }
     | undefined;
 
-  constructor(peers: readonly Peer[], sockets: HostSockets) {
+  constructor(peers: readonly Peer[], from: string, sockets: HostSockets) {
     this.peers = peers;
+    this.#from = from;
     this.#sockets = sockets;
   }
 
@@ -185,7 +164,13 @@ class Roles {
     wish: HttpRequest,
   ): Promise<Result<{ readonly status: number; readonly body: string }>> {
     const { address, port } = peer;
-    const connected = await this.#sockets.connect({ address, port, timeoutMs: PEER_TIMEOUT_MS });
+    const connected = await this.#sockets.connect({
+      address,
+      port,
+      // Roles obey this address only.
+      localAddress: this.#from,
+      timeoutMs: PEER_TIMEOUT_MS,
+    });
     if (!connected.ok) return connected;
     const socket = connected.value;
     socket.setTimeout(PEER_TIMEOUT_MS, () => {

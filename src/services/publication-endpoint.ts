@@ -12,7 +12,7 @@ import { declined, type Result } from "../base/problem.ts";
 import { REVOCATION_PATH, revocationListOf } from "./certificates.ts";
 import type { Serving } from "./endpoints.ts";
 import { answering, httpServer, json, notFound, type Answer, type Asked } from "./http-answers.ts";
-import { readContext } from "./management.ts";
+import { readContext } from "./secure-contexts.ts";
 
 export const MANIFEST_PATH = "/updates/manifest.json";
 const INDEX_PATH = "/updates/index.json";

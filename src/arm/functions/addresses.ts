@@ -34,7 +34,9 @@ export const ADDRESS_FUNCTIONS: FunctionTable = {
     if (intOf(length) < prefixLength(prefix) || 32 < intOf(length))
       refuse(`${prefix} cannot be cut into prefixes of length ${intOf(length)}`);
     if (intOf(index) < 0 || count <= intOf(index))
-      refuse(`${prefix} has ${count} prefixes of length ${intOf(length)}, none numbered ${intOf(index)}`);
+      refuse(
+        `${prefix} has ${count} prefixes of length ${intOf(length)}, none numbered ${intOf(index)}`,
+      );
     return cidrAround(addressAt(prefix, intOf(index) * size), intOf(length));
   }),
   cidrhost: takes(2, 2, ([text, index]) => {

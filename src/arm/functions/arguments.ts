@@ -2,7 +2,13 @@
  * What template functions share: how arguments are taken, compared and refused.
  */
 import { ProblemError } from "../../base/problem.ts";
-import { describeKind, isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
+import {
+  describeKind,
+  isJsonArray,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+} from "../json.ts";
 
 /** A function of its values only. Names are lower case in the tables. */
 export type PureFunction = {

@@ -19,7 +19,11 @@ export type Place = {
     readonly location: string;
     readonly tags: Readonly<Record<string, string>>;
   };
-  readonly deployment: { readonly name: string; readonly location?: string; readonly properties: JsonObject };
+  readonly deployment: {
+    readonly name: string;
+    readonly location?: string;
+    readonly properties: JsonObject;
+  };
   /** What environment() answers. */
   readonly environment: JsonObject;
   /** Start of the deployment, ISO 8601. */
@@ -68,11 +72,16 @@ export const PLACE_FUNCTIONS: Readonly<Record<string, PlaceFunction>> = {
     tenantId: subscription.tenantId,
     displayName: subscription.displayName,
   }),
-  tenant: (_, { subscription }) => ({ tenantId: subscription.tenantId, countryCode: "", displayName: "" }),
+  tenant: (_, { subscription }) => ({
+    tenantId: subscription.tenantId,
+    countryCode: "",
+    displayName: "",
+  }),
   deployment: (_, { deployment }) => ({ ...deployment }),
   deployer: (_, { subscription }) => ({ objectId: "", tenantId: subscription.tenantId }),
   environment: (_, { environment }) => environment,
-  utcnow: ([format], { now }) => formatTime(now, isEmpty(format) ? "yyyyMMddTHHmmssZ" : textOf(format)),
+  utcnow: ([format], { now }) =>
+    formatTime(now, isEmpty(format) ? "yyyyMMddTHHmmssZ" : textOf(format)),
   newguid: (_, { guidSeed }) => guidOf(["newGuid", guidSeed]),
   providers: ([namespace, type]) => ({
     resourceType: `${textOf(namespace)}/${isEmpty(type) ? "" : textOf(type)}`,
@@ -100,7 +109,9 @@ function split(values: readonly string[]): {
   const type = values[at];
   if (type === undefined) return refuse("no resource type like Microsoft.Web/sites is given");
   if (2 < at) return refuse("before the type only a subscription and a resource group may stand");
-  const names = values.slice(at + 1).flatMap((name) => name.split("/").filter((part) => part !== ""));
+  const names = values
+    .slice(at + 1)
+    .flatMap((name) => name.split("/").filter((part) => part !== ""));
   return { head: values.slice(0, at), type: type.replace(/\/+$/, ""), names };
 }
 

@@ -3,7 +3,16 @@
  */
 import { fromBase64, guidOf, toBase64, uniqueText } from "../deterministic.ts";
 import { readJson } from "../json.ts";
-import { ANY_NUMBER, asText, boolOf, type FunctionTable, intOf, refuse, takes, textOf } from "./arguments.ts";
+import {
+  ANY_NUMBER,
+  asText,
+  boolOf,
+  type FunctionTable,
+  intOf,
+  refuse,
+  takes,
+  textOf,
+} from "./arguments.ts";
 
 export const TEXT_FUNCTIONS: FunctionTable = {
   base64: takes(1, 1, ([text]) => toBase64(textOf(text))),
@@ -40,9 +49,10 @@ export const TEXT_FUNCTIONS: FunctionTable = {
   ),
   split: takes(2, 2, ([text, marks]) => {
     const all = Array.isArray(marks) ? marks.map(textOf) : [textOf(marks)];
-    return all.reduce<string[]>((parts, mark) => parts.flatMap((part) => part.split(mark)), [
-      textOf(text),
-    ]);
+    return all.reduce<string[]>(
+      (parts, mark) => parts.flatMap((part) => part.split(mark)),
+      [textOf(text)],
+    );
   }),
   startswith: takes(2, 2, ([text, start]) => lower(text).startsWith(lower(start))),
   string: takes(1, 1, ([value]) => asText(value)),
@@ -51,7 +61,9 @@ export const TEXT_FUNCTIONS: FunctionTable = {
     const start = intOf(from);
     const end = length === undefined ? whole.length : start + intOf(length);
     if (start < 0 || whole.length < end || end < start)
-      refuse(`substring(${start}, ${end - start}) does not lie inside "${whole}" of length ${whole.length}`);
+      refuse(
+        `substring(${start}, ${end - start}) does not lie inside "${whole}" of length ${whole.length}`,
+      );
     return whole.slice(start, end);
   }),
   tolower: takes(1, 1, ([text]) => textOf(text).toLowerCase()),

@@ -2,7 +2,14 @@
 import { parseIpv4 } from "../../network/prefix.ts";
 import type { JsonObject } from "../json.ts";
 import type { NetworkInterface, PublicIpAddress } from "../resources.ts";
-import { bodyOf, identity, located, plainLocation, type Parsed, type ParseRequest } from "./body.ts";
+import {
+  bodyOf,
+  identity,
+  located,
+  plainLocation,
+  type Parsed,
+  type ParseRequest,
+} from "./body.ts";
 import { envelope, idOnly, type RenderContext } from "./render.ts";
 
 /** Minutes, when a body names none, and the published limits. */
@@ -13,7 +20,8 @@ export function parsePublicIpAddress(request: ParseRequest): Parsed {
   const sku = body.choice("sku.name", ["Basic", "Standard"]) ?? "Basic";
   const usual = sku === "Standard" ? "Static" : "Dynamic";
   const label = body.text("properties.dnsSettings.domainNameLabel");
-  const allocation = body.choice("properties.publicIPAllocationMethod", ["Static", "Dynamic"]) ?? usual;
+  const allocation =
+    body.choice("properties.publicIPAllocationMethod", ["Static", "Dynamic"]) ?? usual;
   if (sku === "Standard" && allocation === "Dynamic")
     body.fail(
       "StandardSkuPublicIPAddressesMustBeStatic",
@@ -31,13 +39,21 @@ export function parsePublicIpAddress(request: ParseRequest): Parsed {
     idleTimeoutMinutes: body.int("properties.idleTimeoutInMinutes", least, most) ?? minutes,
     ...(label === undefined ? {} : { domainNameLabel: label }),
     extra: body.extra([
-      "publicIPAllocationMethod", "publicIPAddressVersion", "idleTimeoutInMinutes", "dnsSettings", "ipAddress", "ipConfiguration",
+      "publicIPAllocationMethod",
+      "publicIPAddressVersion",
+      "idleTimeoutInMinutes",
+      "dnsSettings",
+      "ipAddress",
+      "ipConfiguration",
     ]),
   };
   return { resources: [resource], replacedParts: [] };
 }
 
-export function renderPublicIpAddress(address: PublicIpAddress, context: RenderContext): JsonObject {
+export function renderPublicIpAddress(
+  address: PublicIpAddress,
+  context: RenderContext,
+): JsonObject {
   const label = address.domainNameLabel?.toLowerCase();
   const fqdn = `${label}.${plainLocation(address.location)}.cloudapp.azure.com`;
   const properties = {
@@ -54,17 +70,21 @@ export function parseNetworkInterface(request: ParseRequest): Parsed {
   const body = bodyOf(request);
   const path = "properties.ipConfigurations";
   const written = body.required(path, body.list(path));
-  if (written.length === 0) body.fail("InvalidRequestContent", `${path} is empty`, "Give one configuration.");
+  if (written.length === 0)
+    body.fail("InvalidRequestContent", `${path} is empty`, "Give one configuration.");
   const configurations = written.map((one, index) => {
     const at = `${path}[${index}]`;
     const address = one.text("properties.privateIPAddress");
-    const fixed = one.choice("properties.privateIPAllocationMethod", ["Static", "Dynamic"]) === "Static";
+    const fixed =
+      one.choice("properties.privateIPAllocationMethod", ["Static", "Dynamic"]) === "Static";
     const publicIpAddress = one.reference("properties.publicIPAddress");
     return {
       name: one.text("name") ?? `ipconfig${index + 1}`,
       primary: one.bool("properties.primary") ?? index === 0,
       subnet: body.required(`${at}.properties.subnet.id`, one.reference("properties.subnet")),
-      ...(fixed && address !== undefined ? { address: body.accept(`${at}.properties.privateIPAddress`, parseIpv4(address)) } : {}),
+      ...(fixed && address !== undefined
+        ? { address: body.accept(`${at}.properties.privateIPAddress`, parseIpv4(address)) }
+        : {}),
       ...(publicIpAddress === undefined ? {} : { publicIpAddress }),
     };
   });
@@ -76,7 +96,13 @@ export function parseNetworkInterface(request: ParseRequest): Parsed {
     ...(group === undefined ? {} : { networkSecurityGroup: group }),
     forwards: body.bool("properties.enableIPForwarding") ?? false,
     configurations,
-    extra: body.extra(["ipConfigurations", "networkSecurityGroup", "enableIPForwarding", "macAddress", "primary"]),
+    extra: body.extra([
+      "ipConfigurations",
+      "networkSecurityGroup",
+      "enableIPForwarding",
+      "macAddress",
+      "primary",
+    ]),
   };
   return { resources: [resource], replacedParts: [] };
 }

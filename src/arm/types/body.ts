@@ -6,7 +6,16 @@
  */
 import { ProblemError, type Result } from "../../base/problem.ts";
 import { canonicalId, formatResourceId, keyOf, nameOf, type ResourceId } from "../ids.ts";
-import { describeKind, isJsonArray, isJsonObject, type JsonObject, type JsonValue, property, withoutProperties } from "../json.ts";
+import {
+  describeKind,
+  isJsonArray,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  property,
+  withoutProperties,
+  plainText,
+} from "../json.ts";
 import type { Reference, Resource, ResourceType } from "../resources.ts";
 
 export type ServiceTagAnswer = { readonly known: string } | { readonly nearest: readonly string[] };
@@ -63,14 +72,16 @@ export class Body {
     const value = this.value(path);
     if (value === undefined) return undefined;
     const number = typeof value === "string" && /^\s*-?\d+\s*$/.test(value) ? Number(value) : value;
-    const good = typeof number === "number" && Number.isInteger(number) && least <= number && number <= most;
+    const good =
+      typeof number === "number" && Number.isInteger(number) && least <= number && number <= most;
     return good ? number : this.refuse(path, `a whole number from ${least} to ${most}`, value);
   }
 
   bool(path: string): boolean | undefined {
     const value = this.value(path);
     if (value === undefined || typeof value === "boolean") return value;
-    if (typeof value === "string" && /^(true|false)$/i.test(value)) return value.toLowerCase() === "true";
+    if (typeof value === "string" && /^(true|false)$/i.test(value))
+      return value.toLowerCase() === "true";
     return this.refuse(path, "true or false", value);
   }
 
@@ -78,7 +89,7 @@ export class Body {
   choice<Word extends string>(path: string, words: readonly Word[]): Word | undefined {
     const value = this.value(path);
     if (value === undefined) return undefined;
-    const found = words.find((word) => word.toLowerCase() === String(value).toLowerCase());
+    const found = words.find((word) => word.toLowerCase() === plainText(value).toLowerCase());
     return found ?? this.refuse(path, `one of ${words.join(", ")}`, value);
   }
 
@@ -86,7 +97,9 @@ export class Body {
     const value = this.value(path);
     if (value === undefined) return undefined;
     const items = isJsonArray(value) ? value : this.refuse(path, "a list of texts", value);
-    return items.map((item) => (typeof item === "string" ? item : this.refuse(path, "a list of texts", item)));
+    return items.map((item) =>
+      typeof item === "string" ? item : this.refuse(path, "a list of texts", item),
+    );
   }
 
   list(path: string): readonly Body[] | undefined {
@@ -94,7 +107,9 @@ export class Body {
     if (value === undefined) return undefined;
     const items = isJsonArray(value) ? value : this.refuse(path, "a list of objects", value);
     return items.map((item, index) =>
-      isJsonObject(item) ? new Body(item, this.where) : this.refuse(`${path}[${index}]`, "an object", item),
+      isJsonObject(item)
+        ? new Body(item, this.where)
+        : this.refuse(`${path}[${index}]`, "an object", item),
     );
   }
 
@@ -130,7 +145,12 @@ export class Body {
   accept<Value>(path: string, result: Result<Value>, code?: string): Value {
     if (result.ok) return result.value;
     const { problem } = result;
-    throw new ProblemError({ ...problem, code: code ?? problem.code, what: `${path}: ${problem.what}`, where: this.where });
+    throw new ProblemError({
+      ...problem,
+      code: code ?? problem.code,
+      what: `${path}: ${problem.what}`,
+      where: this.where,
+    });
   }
 
   required<Value>(path: string, value: Value | undefined): Value {
@@ -164,7 +184,10 @@ export function bodyOf({ id, body }: ParseRequest): Body {
 }
 
 /** What every resource has. The id keeps the casing of its first writer. */
-export function identity(id: ResourceId, before: Resource | undefined): { readonly id: string; readonly key: string; readonly name: string } {
+export function identity(
+  id: ResourceId,
+  before: Resource | undefined,
+): { readonly id: string; readonly key: string; readonly name: string } {
   const text = before?.id ?? formatResourceId(id);
   return { id: text, key: keyOf(text), name: before?.name ?? nameOf(id) };
 }

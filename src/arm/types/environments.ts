@@ -8,7 +8,7 @@ import { FRONT_END_SCALE_FACTOR } from "../../environment/addresses.ts";
 import { INSTANCE_SIZES, type LoadBalancingMode } from "../../environment/kind.ts";
 import { environmentDomain } from "../../environment/names.ts";
 import { nameOf, parseResourceId } from "../ids.ts";
-import type { JsonObject } from "../json.ts";
+import { type JsonObject, plainText } from "../json.ts";
 import type { HostingEnvironment, Reference, ResourceGroup } from "../resources.ts";
 import { type Body, bodyOf, identity, located, type Parsed, type ParseRequest } from "./body.ts";
 import { envelope, type RenderContext } from "./render.ts";
@@ -41,7 +41,9 @@ export function parseHostingEnvironment(request: ParseRequest): Parsed {
   const mode = modeOf(body) ?? before?.mode ?? "None";
   const subnet = subnetOf(body, before?.subnet);
   const ipSslAddressCount =
-    body.int("properties.ipSslAddressCount", 0, MOST_IP_ADDRESSES) ?? before?.ipSslAddressCount ?? 0;
+    body.int("properties.ipSslAddressCount", 0, MOST_IP_ADDRESSES) ??
+    before?.ipSslAddressCount ??
+    0;
   const kind = mode === "Web" || mode === "Web, Publishing" ? "Internal" : "External";
   if (kind === "Internal" && 0 < ipSslAddressCount)
     body.fail(
@@ -58,16 +60,23 @@ export function parseHostingEnvironment(request: ParseRequest): Parsed {
     kind,
     mode,
     subnet,
-    ...(suffix === undefined || isUsualSuffix(suffix, request) ? {} : { dnsSuffix: suffix.toLowerCase() }),
+    ...(suffix === undefined || isUsualSuffix(suffix, request)
+      ? {}
+      : { dnsSuffix: suffix.toLowerCase() }),
     frontEndScaleFactor:
-      body.int("properties.frontEndScaleFactor", least, most) ?? before?.frontEndScaleFactor ?? usual,
-    multiSize: body.choice("properties.multiSize", SIZES) ?? before?.multiSize ?? INSTANCE_SIZES.I1.vmSize,
+      body.int("properties.frontEndScaleFactor", least, most) ??
+      before?.frontEndScaleFactor ??
+      usual,
+    multiSize:
+      body.choice("properties.multiSize", SIZES) ?? before?.multiSize ?? INSTANCE_SIZES.I1.vmSize,
     ipSslAddressCount,
     clusterSettings:
       body.list("properties.clusterSettings")?.map((setting) => ({
         name: setting.required("properties.clusterSettings.name", setting.text("name")),
-        value: String(setting.value("value") ?? ""),
-      })) ?? before?.clusterSettings ?? [],
+        value: plainText(setting.value("value")),
+      })) ??
+      before?.clusterSettings ??
+      [],
     suspended: before?.suspended ?? false,
     extra: { ...before?.extra, ...body.extra(READ) },
   };
@@ -77,9 +86,23 @@ export function parseHostingEnvironment(request: ParseRequest): Parsed {
 const SIZES = Object.values(INSTANCE_SIZES).flatMap(({ vmSize }) => [vmSize]);
 /** `suspended` is changed by suspend and resume, not by PUT. */
 const READ = [
-  "name", "location", "internalLoadBalancingMode", "virtualNetwork", "vnetName", "vnetResourceGroupName",
-  "vnetSubnetName", "ipSslAddressCount", "dnsSuffix", "frontEndScaleFactor", "multiSize", "clusterSettings",
-  "suspended", "maximumNumberOfMachines", "environmentIsHealthy", "environmentStatus", "vipMappings",
+  "name",
+  "location",
+  "internalLoadBalancingMode",
+  "virtualNetwork",
+  "vnetName",
+  "vnetResourceGroupName",
+  "vnetSubnetName",
+  "ipSslAddressCount",
+  "dnsSuffix",
+  "frontEndScaleFactor",
+  "multiSize",
+  "clusterSettings",
+  "suspended",
+  "maximumNumberOfMachines",
+  "environmentIsHealthy",
+  "environmentStatus",
+  "vipMappings",
 ];
 
 function judgeName(name: string, body: Body): void {
@@ -98,14 +121,19 @@ function judgeVersion(body: Body): void {
   body.fail("BadRequest", `kind "${kind}" is not offered`, "Write kind ASEV2.");
 }
 
-const MODES = ["None", "Web", "Publishing", "Web, Publishing"] as const satisfies readonly LoadBalancingMode[];
+const MODES = [
+  "None",
+  "Web",
+  "Publishing",
+  "Web, Publishing",
+] as const satisfies readonly LoadBalancingMode[];
 
 /** Written as 0..3, "3", `Web,Publishing` or `Web, Publishing`. */
 function modeOf(body: Body): LoadBalancingMode | undefined {
   const path = "properties.internalLoadBalancingMode";
   const value = body.value(path);
   if (value === undefined) return undefined;
-  const text = String(value).toLowerCase().replaceAll(/\s/g, "");
+  const text = plainText(value).toLowerCase().replaceAll(/\s/g, "");
   if (/^[0-3]$/.test(text)) return MODES[Number(text)];
   if (text === "publishing,web") return "Web, Publishing";
   return (
@@ -140,11 +168,16 @@ function sameOrNew(written: Reference, before: Reference | undefined): Reference
 /** Clients send back the suffix that GET showed; it is not a wish of the user's then. */
 function isUsualSuffix(suffix: string, { id }: ParseRequest): boolean {
   const name = nameOf(id);
-  const usual = (["External", "Internal"] as const).map((kind) => environmentDomain({ name, kind }));
+  const usual = (["External", "Internal"] as const).map((kind) =>
+    environmentDomain({ name, kind }),
+  );
   return usual.includes(suffix.toLowerCase());
 }
 
-export function renderHostingEnvironment(environment: HostingEnvironment, context: RenderContext): JsonObject {
+export function renderHostingEnvironment(
+  environment: HostingEnvironment,
+  context: RenderContext,
+): JsonObject {
   const subnet = parseResourceId(environment.subnet.id);
   const names = subnet.ok ? subnet.value.names : [];
   return envelope(

@@ -27,7 +27,9 @@ export function parseServerFarm(request: ParseRequest): Parsed {
     ...identity(request.id, before),
     ...located(request, body),
     kind: kind ?? (reserved ? "linux" : "app"),
-    environment: environmentOf(request, body) ?? body.required("properties.hostingEnvironmentProfile.id", before?.environment),
+    environment:
+      environmentOf(request, body) ??
+      body.required("properties.hostingEnvironmentProfile.id", before?.environment),
     size: sizeOf(body) ?? before?.size ?? "I1",
     capacity: capacity ?? before?.capacity ?? 1,
     reserved,
@@ -38,19 +40,37 @@ export function parseServerFarm(request: ParseRequest): Parsed {
 }
 
 const READ = [
-  "name", "hostingEnvironmentProfile", "hostingEnvironment", "hostingEnvironmentId", "numberOfWorkers",
-  "currentNumberOfWorkers", "workerSize", "workerSizeId", "reserved", "perSiteScaling", "numberOfSites",
-  "serverFarmId", "maximumNumberOfWorkers", "resourceGroup", "geoRegion", "subscription", "workerTierName",
+  "name",
+  "hostingEnvironmentProfile",
+  "hostingEnvironment",
+  "hostingEnvironmentId",
+  "numberOfWorkers",
+  "currentNumberOfWorkers",
+  "workerSize",
+  "workerSizeId",
+  "reserved",
+  "perSiteScaling",
+  "numberOfSites",
+  "serverFarmId",
+  "maximumNumberOfWorkers",
+  "resourceGroup",
+  "geoRegion",
+  "subscription",
+  "workerTierName",
 ];
 
 /** By id, or by name within the group of the plan, as older templates write it. */
 function environmentOf(request: ParseRequest, body: Body): Reference | undefined {
   const profile = body.reference("properties.hostingEnvironmentProfile");
   if (profile !== undefined) return profile;
-  const name = body.text("properties.hostingEnvironment") ?? body.text("properties.hostingEnvironmentProfile.name");
+  const name =
+    body.text("properties.hostingEnvironment") ??
+    body.text("properties.hostingEnvironmentProfile.name");
   const group = groupOf(request.id);
   if (name === undefined || group === undefined) return undefined;
-  const id = name.startsWith("/") ? name : `${formatResourceId(group)}/providers/Microsoft.Web/hostingEnvironments/${name}`;
+  const id = name.startsWith("/")
+    ? name
+    : `${formatResourceId(group)}/providers/Microsoft.Web/hostingEnvironments/${name}`;
   return body.referenceTo("properties.hostingEnvironment", id);
 }
 
@@ -62,7 +82,14 @@ function sizeOf(body: Body): InstanceSize | undefined {
     return worker === undefined || body.has("sku") ? undefined : SIZES[worker];
   }
   const size = SIZES.find((one) => one.toLowerCase() === name.toLowerCase());
-  return size ?? body.fail("InvalidSku", `sku ${name} does not exist in an environment`, `Use one of ${SIZES.join(", ")}.`);
+  return (
+    size ??
+    body.fail(
+      "InvalidSku",
+      `sku ${name} does not exist in an environment`,
+      `Use one of ${SIZES.join(", ")}.`,
+    )
+  );
 }
 
 export function renderServerFarm(plan: ServerFarm, context: RenderContext): JsonObject {
@@ -93,8 +120,13 @@ export function renderServerFarm(plan: ServerFarm, context: RenderContext): Json
     },
     {
       kind: plan.kind,
-      sku: { name: plan.size, tier: "Isolated", size: plan.size, family: "I", capacity: plan.capacity },
+      sku: {
+        name: plan.size,
+        tier: "Isolated",
+        size: plan.size,
+        family: "I",
+        capacity: plan.capacity,
+      },
     },
   );
 }
-

@@ -12,18 +12,32 @@ export type RenderContext = {
   readonly statusOf: (key: string) => JsonObject;
 };
 
-export function envelope(resource: Resource, context: RenderContext, properties: JsonObject, besides: JsonObject = {}): JsonObject {
+export function envelope(
+  resource: Resource,
+  context: RenderContext,
+  properties: JsonObject,
+  besides: JsonObject = {},
+): JsonObject {
   return {
     id: resource.id,
     name: resource.name,
     type: resource.type,
     ...("location" in resource ? { location: resource.location, tags: resource.tags } : {}),
-    ...(resource.type.startsWith("Microsoft.Network/") ? { etag: `W/"${guidOf([JSON.stringify(resource)])}"` } : {}),
+    ...(resource.type.startsWith("Microsoft.Network/")
+      ? { etag: `W/"${guidOf([JSON.stringify(resource)])}"` }
+      : {}),
     ...besides,
-    properties: { provisioningState: "Succeeded", ...properties, ...context.statusOf(resource.key) },
+    properties: {
+      provisioningState: "Succeeded",
+      ...properties,
+      ...context.statusOf(resource.key),
+    },
   };
 }
 
-export function idOnly(name: string, reference: Reference | undefined): { readonly [name: string]: JsonValue } {
+export function idOnly(
+  name: string,
+  reference: Reference | undefined,
+): { readonly [name: string]: JsonValue } {
   return reference === undefined ? {} : { [name]: { id: reference.id } };
 }

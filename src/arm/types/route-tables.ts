@@ -4,7 +4,15 @@ import type { NextHop } from "../../network/route.ts";
 import { childOf, formatResourceId, keyOf, parentOf, type ResourceId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { RouteResource, RouteTable } from "../resources.ts";
-import { Body, bodyOf, identity, located, type ParseContext, type Parsed, type ParseRequest } from "./body.ts";
+import {
+  Body,
+  bodyOf,
+  identity,
+  located,
+  type ParseContext,
+  type Parsed,
+  type ParseRequest,
+} from "./body.ts";
 import { envelope, type RenderContext } from "./render.ts";
 import { tagOf } from "./security-groups.ts";
 
@@ -23,7 +31,11 @@ export function parseRouteTable(request: ParseRequest): Parsed {
   };
   const routes = body.list("properties.routes") ?? [];
   if (MOST_ROUTES < routes.length)
-    body.fail("RouteLimitReached", `the table has ${routes.length} routes`, `Keep to ${MOST_ROUTES} routes.`);
+    body.fail(
+      "RouteLimitReached",
+      `the table has ${routes.length} routes`,
+      `Keep to ${MOST_ROUTES} routes.`,
+    );
   const parts = routes.map((route, index) => {
     const name = route.required(`properties.routes[${index}].name`, route.text("name"));
     const id = childOf(request.id, "routes", name);
@@ -62,7 +74,13 @@ function routeOf(
 
 function nextHopOf(body: Body): NextHop {
   const path = "properties.nextHopType";
-  const kinds = ["VnetLocal", "Internet", "None", "VirtualAppliance", "VirtualNetworkGateway"] as const;
+  const kinds = [
+    "VnetLocal",
+    "Internet",
+    "None",
+    "VirtualAppliance",
+    "VirtualNetworkGateway",
+  ] as const;
   const kind = body.required(path, body.choice(path, kinds));
   const address = body.text("properties.nextHopIpAddress");
   if (kind !== "VirtualAppliance") {

@@ -1,11 +1,25 @@
 /** Network security groups and their rules: bodies to resources and back. */
 import { ProblemError } from "../../base/problem.ts";
 import { parseCidr } from "../../network/prefix.ts";
-import { type AddressMatch, ANY_PORT, defaultRules, type PortRange, type SecurityRule } from "../../network/rule.ts";
+import {
+  type AddressMatch,
+  ANY_PORT,
+  defaultRules,
+  type PortRange,
+  type SecurityRule,
+} from "../../network/rule.ts";
 import { childOf, formatResourceId, keyOf, parentOf, type ResourceId } from "../ids.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import type { NetworkSecurityGroup, SecurityRuleResource } from "../resources.ts";
-import { Body, bodyOf, identity, located, type ParseContext, type Parsed, type ParseRequest } from "./body.ts";
+import {
+  Body,
+  bodyOf,
+  identity,
+  located,
+  type ParseContext,
+  type Parsed,
+  type ParseRequest,
+} from "./body.ts";
 import { envelope, type RenderContext } from "./render.ts";
 
 const GROUP = "Microsoft.Network/networkSecurityGroups";
@@ -25,12 +39,21 @@ export function parseSecurityGroup(request: ParseRequest): Parsed {
   };
   const rules = body.list("properties.securityRules") ?? [];
   if (MOST_RULES < rules.length)
-    body.fail("SecurityRuleLimitReached", `the group has ${rules.length} rules`, `Keep to ${MOST_RULES} rules.`);
+    body.fail(
+      "SecurityRuleLimitReached",
+      `the group has ${rules.length} rules`,
+      `Keep to ${MOST_RULES} rules.`,
+    );
   const parts = rules.map((rule, index) => {
     const name = rule.required(`properties.securityRules[${index}].name`, rule.text("name"));
     const id = childOf(request.id, "securityRules", name);
     const { lookUp } = request.context;
-    return ruleOf(id, new Body(rule.json, formatResourceId(id)), lookUp(keyOf(id)), request.context);
+    return ruleOf(
+      id,
+      new Body(rule.json, formatResourceId(id)),
+      lookUp(keyOf(id)),
+      request.context,
+    );
   });
   judgePriorities(body, parts);
   return { resources: [group, ...parts], replacedParts: [RULE] };
@@ -64,7 +87,8 @@ function ruleOf(
 ): SecurityRuleResource {
   const parent = parentOf(id) ?? id;
   const group = { id: formatResourceId(parent), key: keyOf(parent) };
-  const needed = <Value>(name: string, value: Value | undefined) => body.required(`properties.${name}`, value);
+  const needed = <Value>(name: string, value: Value | undefined) =>
+    body.required(`properties.${name}`, value);
   const own = identity(id, before);
   const addresses = (side: "source" | "destination"): readonly AddressMatch[] => {
     const asgs = body.list(`properties.${side}ApplicationSecurityGroups`) ?? [];
@@ -77,7 +101,11 @@ function ruleOf(
     const path = `properties.${side}AddressPrefix`;
     const written = several(body, path, `${path}es`);
     if (MOST_PREFIXES < written.length)
-      body.fail("SecurityRuleLimitReached", `${path}es has ${written.length} entries`, `Keep to ${MOST_PREFIXES}.`);
+      body.fail(
+        "SecurityRuleLimitReached",
+        `${path}es has ${written.length} entries`,
+        `Keep to ${MOST_PREFIXES}.`,
+      );
     return written.map((text) => addressOf(text, path, body, context));
   };
   const ports = (side: "source" | "destination"): readonly PortRange[] => {
@@ -88,10 +116,16 @@ function ruleOf(
     name: own.name,
     group: group.id,
     origin: "user",
-    priority: needed("priority", body.int("properties.priority", PRIORITIES.least, PRIORITIES.most)),
+    priority: needed(
+      "priority",
+      body.int("properties.priority", PRIORITIES.least, PRIORITIES.most),
+    ),
     direction: needed("direction", body.choice("properties.direction", ["Inbound", "Outbound"])),
     access: needed("access", body.choice("properties.access", ["Allow", "Deny"])),
-    protocol: needed("protocol", body.choice("properties.protocol", ["Tcp", "Udp", "Icmp", "Esp", "Ah", "*"])),
+    protocol: needed(
+      "protocol",
+      body.choice("properties.protocol", ["Tcp", "Udp", "Icmp", "Esp", "Ah", "*"]),
+    ),
     sources: addresses("source"),
     sourcePorts: ports("source"),
     destinations: addresses("destination"),
@@ -124,7 +158,10 @@ const WORDS: JsonObject = {
 /** All eight words, absent ones empty: az cannot print rules that lack one. */
 function splitWords(body: Body): { readonly words: JsonObject; readonly rest: JsonObject } {
   const words = Object.fromEntries(
-    Object.entries(WORDS).map(([name, empty]): [string, JsonValue] => [name, body.value(`properties.${name}`) ?? empty]),
+    Object.entries(WORDS).map(([name, empty]): [string, JsonValue] => [
+      name,
+      body.value(`properties.${name}`) ?? empty,
+    ]),
   );
   const read = ["priority", "direction", "access", "protocol", "description"];
   const groups = ["sourceApplicationSecurityGroups", "destinationApplicationSecurityGroups"];
@@ -137,7 +174,11 @@ function several(body: Body, one: string, many: string): readonly string[] {
   const single = typeof value === "number" ? String(value) : body.text(one);
   const all = single === undefined ? list : [single, ...list];
   if (0 < all.length) return all;
-  return body.fail("InvalidRequestContent", `neither ${one} nor ${many} is given`, `Add ${one}, "*" for all.`);
+  return body.fail(
+    "InvalidRequestContent",
+    `neither ${one} nor ${many} is given`,
+    `Add ${one}, "*" for all.`,
+  );
 }
 
 /** Tags that are not published data: their meaning depends on the network. */
@@ -145,9 +186,13 @@ const SPECIAL_TAGS = ["VirtualNetwork", "Internet", "AzureLoadBalancer"];
 
 function addressOf(text: string, path: string, body: Body, context: ParseContext): AddressMatch {
   if (text === "*" || text.toLowerCase() === "any") return { kind: "any" };
-  if (/^[\da-f]*:[\da-f:.]*(\/\d+)?$/i.test(text)) return { kind: "prefix6", text: text.toLowerCase() };
+  if (/^[\da-f]*:[\da-f:.]*(\/\d+)?$/i.test(text))
+    return { kind: "prefix6", text: text.toLowerCase() };
   if (/^\d/.test(text))
-    return { kind: "prefix", prefix: body.accept(path, parseCidr(text), "SecurityRuleInvalidAddressPrefix") };
+    return {
+      kind: "prefix",
+      prefix: body.accept(path, parseCidr(text), "SecurityRuleInvalidAddressPrefix"),
+    };
   return { kind: "tag", tag: tagOf(text, path, body, context) };
 }
 
@@ -178,7 +223,10 @@ function portsOf(text: string, path: string, body: Body): PortRange {
   );
 }
 
-export function renderSecurityGroup(group: NetworkSecurityGroup, context: RenderContext): JsonObject {
+export function renderSecurityGroup(
+  group: NetworkSecurityGroup,
+  context: RenderContext,
+): JsonObject {
   const rules = context.ofType(RULE).filter((one) => one.group.key === group.key);
   const subnets = context
     .ofType("Microsoft.Network/virtualNetworks/subnets")
@@ -196,7 +244,10 @@ export function renderSecurityGroup(group: NetworkSecurityGroup, context: Render
   });
 }
 
-export function renderSecurityRule(resource: SecurityRuleResource, context: RenderContext): JsonObject {
+export function renderSecurityRule(
+  resource: SecurityRuleResource,
+  context: RenderContext,
+): JsonObject {
   const { protocol, access, priority, direction } = resource.rule;
   return envelope(resource, context, {
     ...resource.extra,

@@ -16,8 +16,11 @@ export function parseVirtualNetwork(request: ParseRequest): Parsed {
   const body = bodyOf(request);
   const path = "properties.addressSpace.addressPrefixes";
   const written = body.required(path, body.texts(path));
-  if (written.length === 0) body.fail("InvalidRequestContent", `${path} is empty`, "Give at least one prefix.");
-  const prefixes = written.map((text) => body.accept(path, parseCidr(text), "InvalidAddressPrefixFormat"));
+  if (written.length === 0)
+    body.fail("InvalidRequestContent", `${path} is empty`, "Give at least one prefix.");
+  const prefixes = written.map((text) =>
+    body.accept(path, parseCidr(text), "InvalidAddressPrefixFormat"),
+  );
   const dnsServers = (body.texts("properties.dhcpOptions.dnsServers") ?? []).map((text) =>
     body.accept("properties.dhcpOptions.dnsServers", parseIpv4(text)),
   );
@@ -34,7 +37,11 @@ export function parseVirtualNetwork(request: ParseRequest): Parsed {
   const parts = subnets.map((subnet, index) => {
     const name = subnet.required(`properties.subnets[${index}].name`, subnet.text("name"));
     const id = childOf(request.id, "subnets", name);
-    return subnetOf(id, new Body(subnet.json, formatResourceId(id)), request.context.lookUp(keyOf(id)));
+    return subnetOf(
+      id,
+      new Body(subnet.json, formatResourceId(id)),
+      request.context.lookUp(keyOf(id)),
+    );
   });
   return { resources: [network, ...parts], replacedParts: [SUBNET] };
 }
@@ -47,9 +54,17 @@ function subnetOf(id: ResourceId, body: Body, before: ParseRequest["before"]): S
   const several = body.texts("properties.addressPrefixes") ?? [];
   const text = body.text("properties.addressPrefix") ?? several.find((one) => !one.includes(":"));
   const path = "properties.addressPrefix";
-  const prefix = body.accept(path, parseCidr(body.required(path, text)), "InvalidAddressPrefixFormat");
+  const prefix = body.accept(
+    path,
+    parseCidr(body.required(path, text)),
+    "InvalidAddressPrefixFormat",
+  );
   if (LONGEST_SUBNET_PREFIX < prefixLength(prefix))
-    body.fail("NetcfgInvalidSubnet", `${path} ${prefix} is too small for a subnet`, "Use a prefix of /29 or larger.");
+    body.fail(
+      "NetcfgInvalidSubnet",
+      `${path} ${prefix} is too small for a subnet`,
+      "Use a prefix of /29 or larger.",
+    );
   const group = body.reference("properties.networkSecurityGroup");
   const table = body.reference("properties.routeTable");
   const parent = parentOf(id) ?? id;
@@ -64,8 +79,15 @@ function subnetOf(id: ResourceId, body: Body, before: ParseRequest["before"]): S
       endpoint.required("properties.serviceEndpoints.service", endpoint.text("service")),
     ),
     extra: body.extra([
-      "addressPrefix", "addressPrefixes", "networkSecurityGroup", "routeTable", "serviceEndpoints",
-      "ipConfigurations", "resourceNavigationLinks", "serviceAssociationLinks", "purpose",
+      "addressPrefix",
+      "addressPrefixes",
+      "networkSecurityGroup",
+      "routeTable",
+      "serviceEndpoints",
+      "ipConfigurations",
+      "resourceNavigationLinks",
+      "serviceAssociationLinks",
+      "purpose",
     ]),
   };
 }
@@ -83,13 +105,16 @@ export function renderVirtualNetwork(network: VirtualNetwork, context: RenderCon
 }
 
 export function renderSubnet(subnet: Subnet, context: RenderContext): JsonObject {
-  const inside = (other: ResourceOf<"Microsoft.Web/hostingEnvironments">) => other.subnet.key === subnet.key;
+  const inside = (other: ResourceOf<"Microsoft.Web/hostingEnvironments">) =>
+    other.subnet.key === subnet.key;
   const environments = context.ofType("Microsoft.Web/hostingEnvironments").filter(inside);
-  const configurations = context.ofType("Microsoft.Network/networkInterfaces").flatMap((card) =>
-    card.configurations
-      .filter((one) => one.subnet.key === subnet.key)
-      .map((one) => ({ id: `${card.id}/ipConfigurations/${one.name}` })),
-  );
+  const configurations = context
+    .ofType("Microsoft.Network/networkInterfaces")
+    .flatMap((card) =>
+      card.configurations
+        .filter((one) => one.subnet.key === subnet.key)
+        .map((one) => ({ id: `${card.id}/ipConfigurations/${one.name}` })),
+    );
   return envelope(subnet, context, {
     delegations: [],
     privateEndpointNetworkPolicies: "Disabled",
@@ -98,7 +123,11 @@ export function renderSubnet(subnet: Subnet, context: RenderContext): JsonObject
     addressPrefix: subnet.prefix,
     ...idOnly("networkSecurityGroup", subnet.networkSecurityGroup),
     ...idOnly("routeTable", subnet.routeTable),
-    serviceEndpoints: subnet.serviceEndpoints.map((service) => ({ service, locations: ["*"], provisioningState: "Succeeded" })),
+    serviceEndpoints: subnet.serviceEndpoints.map((service) => ({
+      service,
+      locations: ["*"],
+      provisioningState: "Succeeded",
+    })),
     ...(configurations.length === 0 ? {} : { ipConfigurations: configurations }),
     ...(environments.length === 0
       ? {}
@@ -106,7 +135,11 @@ export function renderSubnet(subnet: Subnet, context: RenderContext): JsonObject
           resourceNavigationLinks: environments.map((environment) => ({
             id: `${subnet.id}/resourceNavigationLinks/${environment.name}`,
             name: environment.name,
-            properties: { linkedResourceType: environment.type, link: environment.id, provisioningState: "Succeeded" },
+            properties: {
+              linkedResourceType: environment.type,
+              link: environment.id,
+              provisioningState: "Succeeded",
+            },
           })),
         }),
   });

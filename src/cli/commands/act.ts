@@ -7,7 +7,7 @@ import type { Client } from "../client.ts";
 import { deployContent } from "../deploy-app.ts";
 import { timeText } from "../events.ts";
 import { integerAt, itemsOf, textAt } from "../read.ts";
-import { EXIT, exitCodeOf, problemOfAnswer } from "../refusals.ts";
+import { EXIT, problemOfAnswer } from "../refusals.ts";
 import { findByName, listEnvironments, listSites, paths, readAccount } from "../resources.ts";
 import { endServer } from "../server.ts";
 import { withServer, type Ending, type Session } from "../session.ts";
@@ -41,11 +41,15 @@ export async function deployApp(session: Session, name: string, source: string):
 }
 
 /** Ends with the exit code of the command. */
-export async function exec(session: Session, at: string, argv: readonly string[]): Ending {
+export async function exec(
+  session: Session,
+  options: { readonly at: string; readonly stdin: boolean },
+  argv: readonly string[],
+): Ending {
+  const input = options.stdin ? await readInput() : undefined;
   return await withServer(session, async (client) => {
-    const input = process.stdin.isTTY ? undefined : await readPiped();
     let ending: Awaited<Ending> | undefined;
-    const body = { at, argv, ...(input !== undefined && input !== "" && { input }) };
+    const body = { at: options.at, argv, ...(input !== undefined && { input }) };
     const streamed = await client.lines({ method: "POST", path: "/openase/exec", body }, (line) => {
       const read = readJson(line, "answer");
       if (!read.ok) return;
@@ -69,21 +73,10 @@ export async function exec(session: Session, at: string, argv: readonly string[]
   });
 }
 
-/** What stands in a pipe or file; a stream that nobody writes to or closes is not waited for. */
-async function readPiped(): Promise<string | undefined> {
+async function readInput(): Promise<string> {
   const chunks: string[] = [];
-  const reading = (async () => {
-    process.stdin.setEncoding("utf8");
-    for await (const chunk of process.stdin) chunks.push(String(chunk));
-    return "ended" as const;
-  })();
-  reading.catch(() => undefined);
-  const first = await Promise.race([reading, pause(50, "waiting" as const)]);
-  if (first === "waiting" && chunks.length === 0) {
-    process.stdin.destroy();
-    return undefined;
-  }
-  await reading;
+  process.stdin.setEncoding("utf8");
+  for await (const chunk of process.stdin) chunks.push(String(chunk));
   return chunks.join("");
 }
 
@@ -163,10 +156,7 @@ export async function rest(session: Session, method: string, path: string, file:
     const filled = path.replaceAll(/\{subscription(Id)?\}/gi, account.value.subscription);
     const request = { method: method.toUpperCase(), path: filled.startsWith("/") ? filled : `/${filled}` };
     const answer = await client.carryOut(body.value === undefined ? request : { ...request, body: body.value });
-    if (!answer.ok) {
-      session.terminal.complain(answer.problem);
-      return found(exitCodeOf(answer.problem));
-    }
+    if (!answer.ok) return answer;
     if (answer.value !== null) session.terminal.print(formatJson(answer.value));
     return found(EXIT.done);
   });

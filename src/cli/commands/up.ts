@@ -6,18 +6,18 @@
 import { basename, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import type { JsonValue } from "../../arm/json.ts";
+import { propertyAt, type JsonValue } from "../../arm/json.ts";
 import { declined, found, type Result } from "../../base/problem.ts";
 import type { AppContent } from "../arguments.ts";
 import type { Client } from "../client.ts";
 import { deployContent } from "../deploy-app.ts";
 import { DEFAULT_PORTS, readRunningServer, type Home, type RunningServer } from "../home.ts";
 import { textAt } from "../read.ts";
-import { EXIT } from "../refusals.ts";
+import { EXIT, type ExitCode } from "../refusals.ts";
 import { doorwayUrls, paths, readAccount, type Account, type Environment, type Site } from "../resources.ts";
 import { startServer } from "../server.ts";
 import { withServer, type Ending, type Session } from "../session.ts";
-import type { OutputFormat } from "../table.ts";
+import { formatJson, type OutputFormat } from "../table.ts";
 import { readTemplateFiles, type TemplateFiles } from "../template-file.ts";
 import type { Terminal } from "../terminal.ts";
 import { tellEvents, waitUntilUp, type Standing } from "../wait-until-up.ts";
@@ -80,7 +80,9 @@ export async function up(session: Session, options: UpOptions): Ending {
       waitUntilUp(client, server, group, say),
     );
     if (!standing.ok) return standing;
-    return await report(terminal, client, server, standing.value, outputs.value, options.output);
+    const reports = await readReports(client, standing.value);
+    if (!reports.ok) return reports;
+    return found(report(terminal, server, { reports: reports.value, outputs: outputs.value, format: options.output }));
   });
 }
 
@@ -133,36 +135,35 @@ async function deploy(
 }
 
 function outputsOf(deployment: JsonValue): JsonValue {
-  const properties = (deployment as { readonly properties?: { readonly outputs?: JsonValue } } | null)?.properties;
-  return properties?.outputs ?? {};
+  return propertyAt(deployment, "properties", "outputs") ?? {};
 }
 
-async function report(
-  terminal: Terminal,
+async function readReports(
   client: Client,
-  server: RunningServer,
   { environments, sites }: Standing,
-  outputs: JsonValue,
-  format: OutputFormat,
-): Ending {
+): Promise<Result<readonly EnvironmentReport[]>> {
   const reports: EnvironmentReport[] = [];
   for (const environment of environments) {
     const virtual = await client.get(paths.web(environment.id, "/capacities/virtualip"));
     if (!virtual.ok) return virtual;
-    const own = sites.filter((site) => site.environment.toLowerCase() === environment.name.toLowerCase());
-    reports.push({ environment, addresses: virtualRows(virtual.value), sites: own });
+    const isOwn = (site: Site) => site.environment.toLowerCase() === environment.name.toLowerCase();
+    reports.push({ environment, addresses: virtualRows(virtual.value), sites: sites.filter(isOwn) });
   }
-  if (format === "json")
-    terminal.list({
-      format,
-      rows: [],
-      columns: [],
-      empty: "",
-      json: { outputs, environments: reports.map((one) => reportAsJson(one, server)) },
-    });
+  return found(reports);
+}
+
+type UpReport = {
+  readonly reports: readonly EnvironmentReport[];
+  readonly outputs: JsonValue;
+  readonly format: OutputFormat;
+};
+
+function report(terminal: Terminal, server: RunningServer, { reports, outputs, format }: UpReport): ExitCode {
+  const environments = reports.map((one) => reportAsJson(one, server));
+  if (format === "json") terminal.print(formatJson({ outputs, environments }));
   else if (reports.length === 0) terminal.print("Deployed. The template declares no environment.");
   else for (const one of reports) printReport(terminal, one, server);
-  return found(EXIT.done);
+  return EXIT.done;
 }
 
 type EnvironmentReport = {

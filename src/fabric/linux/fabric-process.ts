@@ -9,7 +9,7 @@ import type { Problem } from "../../base/problem.ts";
 import type { RunProbe, StartProgram } from "../fabric.ts";
 import { serveFabric } from "../remote/server.ts";
 import type { DoorSockets } from "./doorway.ts";
-import { openKernel } from "./kernel/kernel.ts";
+import { openKernel } from "./kernel/open-kernel.ts";
 import { openLimits } from "./limits.ts";
 import { openLinuxFabric } from "./linux-fabric.ts";
 import { openLogBook } from "./log-book.ts";

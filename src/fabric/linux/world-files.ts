@@ -77,6 +77,16 @@ export function isAlive(record: WorldRecord): boolean {
   );
 }
 
+/** Processes that a process started and that still run. */
+export function childrenOf(pid: number): readonly number[] {
+  try {
+    const words = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+    return words.map(Number).filter((child) => child > 1);
+  } catch {
+    return [];
+  }
+}
+
 /** What the fabric put into run/; files of others in there stay. */
 export function removeWorldFiles(files: WorldFiles): void {
   rmSync(files.socket, { force: true });

@@ -21,6 +21,7 @@ import { ROTATE_AT_BYTES } from "./log-book.ts";
 import { USUAL_PATH } from "./program-place.ts";
 import { checkRequirements, explainRefusal } from "./requirements.ts";
 import {
+  childrenOf,
   isAlive,
   isHome,
   readRecord,
@@ -107,14 +108,14 @@ export async function endWorld(home: string): Promise<Result<"ended" | "none">> 
   if (!isHome(home)) return found("none");
   const files = worldFiles(home);
   const record = readRecord(files);
-  const wasThere = await askToEnd(files, record);
+  const wasAsked = await askToEnd(files);
   if (record !== undefined) {
-    if (!(await isGone(record, wasThere ? GONE_WITHIN_MS : 0))) await kill(record);
+    if (!(await isGone(record, wasAsked ? GONE_WITHIN_MS : 0))) await kill(record);
     if (isAlive(record)) return declined(stays(record));
   }
   await openLimits(files.id).sweep();
   removeWorldFiles(files);
-  return found(wasThere || record !== undefined ? "ended" : "none");
+  return found(wasAsked || record !== undefined ? "ended" : "none");
 }
 
 function checkHome(files: WorldFiles): Result<"ready"> {
@@ -210,21 +211,36 @@ async function untilAnswered(files: WorldFiles, isOver: () => boolean): Promise<
   });
 }
 
-async function askToEnd(files: WorldFiles, record: WorldRecord | undefined): Promise<boolean> {
+/** False when nobody listens, so that there is nothing to wait for. */
+async function askToEnd(files: WorldFiles): Promise<boolean> {
   const fabric = openRemoteFabric(files.socket);
   const greeted = await fabric.greet();
   // One of another version that answers understands "end" all the same.
-  if (greeted.ok || greeted.problem.code === "FabricOfAnotherVersion")
+  const listens = greeted.ok || greeted.problem.code === "FabricOfAnotherVersion";
+  if (listens)
     await Promise.race([fabric.end(), fabric.closed, pause(END_WITHIN_MS, undefined, { ref: false })]);
   fabric.disconnect();
-  return greeted.ok || (record !== undefined && isAlive(record));
+  return listens;
 }
 
-/** Only the very process that was recorded; what runs inside goes with it. */
+/**
+ * Only the very process that was recorded. Its child is the first process inside: the outermost
+ * ends after it, and it after everything else, so that nothing is left when the outermost is gone.
+ */
 async function kill(record: WorldRecord): Promise<void> {
   if (!isAlive(record)) return;
-  process.kill(record.pid, "SIGKILL");
+  childrenOf(record.pid).forEach(killNow);
+  if (await isGone(record, GONE_WITHIN_MS)) return;
+  killNow(record.pid);
   await isGone(record, GONE_WITHIN_MS);
+}
+
+function killNow(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended meanwhile.
+  }
 }
 
 async function isGone(record: WorldRecord, withinMs: number): Promise<boolean> {

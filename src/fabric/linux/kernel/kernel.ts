@@ -60,6 +60,3 @@ export type DeniedCount = {
   readonly priority: number;
   readonly packets: number;
 };
-
-/** Takes the namespace this process stands in as the world. */
-export declare function openKernel(): Result<Kernel>;

@@ -1,0 +1,50 @@
+/**
+ * The edge of a virtual network as nftables rules: public addresses in and out.
+ *
+ * Text only. Flows that did not come in by a balancer, or out of the network, do not pass; replies
+ * that never came this way are invalid, which is what makes an asymmetric path really break.
+ *
+ * @article ASE IP addresses
+ */
+import type { PublicAddress, Translation } from "../../../blueprint/blueprint.ts";
+import { balancerRule } from "./balance.ts";
+
+export const TO_WORLD = "inet";
+export const TO_NETWORK = "vnet";
+
+const TABLE = "ip edge";
+
+export function closedEdge(): string {
+  return `
+table ${TABLE} {
+  chain balancers { type nat hook prerouting priority dstnat; policy accept; }
+  chain sources { type nat hook postrouting priority srcnat; policy accept; }
+  chain gate {
+    type filter hook forward priority filter; policy drop;
+    ct state vmap { established : accept, related : accept, invalid : drop }
+    iifname "${TO_NETWORK}" oifname "${TO_WORLD}" accept
+    iifname "${TO_WORLD}" ct status dnat accept
+  }
+}`;
+}
+
+export function sourceAddresses(publicAddresses: readonly PublicAddress[]): string {
+  return [
+    `flush chain ${TABLE} sources`,
+    ...publicAddresses
+      .filter(({ sourceOf }) => sourceOf.length > 0)
+      .map(
+        ({ address, sourceOf }) =>
+          `add rule ${TABLE} sources oifname "${TO_WORLD}" ip saddr { ${sourceOf.join(", ")} } snat to ${address}`,
+      ),
+  ].join("\n");
+}
+
+export function publicBalancers(translations: readonly Translation[]): string {
+  return [
+    `flush chain ${TABLE} balancers`,
+    ...translations
+      .filter(({ at }) => at === "edge")
+      .map((translation) => `add rule ${TABLE} balancers iifname "${TO_WORLD}" ${balancerRule(translation)}`),
+  ].join("\n");
+}

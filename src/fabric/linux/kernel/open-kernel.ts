@@ -1,0 +1,164 @@
+/**
+ * Opens the kernel side: the namespace this process stands in becomes the world.
+ *
+ * Every call is in force when it returns; what the kernel refuses becomes a Problem here.
+ */
+import type { Host, Internet, Network } from "../../../blueprint/blueprint.ts";
+import { declined, found, problemOf, type Result } from "../../../base/problem.ts";
+import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
+import type { Cidr, Ipv4 } from "../../../network/prefix.ts";
+import { readDenied } from "./denied.ts";
+import type { Kernel, Space } from "./kernel.ts";
+import { currentNamespace, type Namespace } from "./libc.ts";
+import { Rtnetlink } from "./netlink.ts";
+import { NetworkRouter } from "./router.ts";
+import { spaceOf } from "./space.ts";
+import { applySettings } from "./sysctl.ts";
+
+export function openKernel(): Result<Kernel> {
+  return attempt("open the world", "", () => kernelOver(new World()));
+}
+
+function kernelOver(world: World): Kernel {
+  return {
+    putTags: (tags) => attempt("put service tags", "", () => world.putTags(tags)),
+    putInternet: (internet) => attempt("put the internet", "", () => world.putInternet(internet)),
+    putNetwork: (network) => attempt("put a network", network.id, () => world.putNetwork(network)),
+    putTranslations: (id, translations) =>
+      attempt("put load balancers", id, () => {
+        world.router(id).putTranslations(translations);
+        return "done" as const;
+      }),
+    removeNetwork: (id) => attempt("remove a network", id, () => world.removeNetwork(id)),
+    createHost: (host) => attempt("create a host", host.name, () => world.createHost(host)),
+    removeHost: (name) => attempt("remove a host", name, () => world.removeHost(name)),
+    space: (of) => world.space(of),
+    readDenied: (id) => attempt("read counters", id, () => readDenied(world.router(id))),
+    close: () => world.close(),
+  };
+}
+
+class World {
+  readonly #home: Namespace = currentNamespace();
+  readonly #routes: Rtnetlink;
+  readonly #routers = new Map<string, NetworkRouter>();
+  readonly #outside = new Map<string, { readonly host: Host; readonly space: Space }>();
+  #tags: Readonly<Record<string, readonly Cidr[]>> = {};
+  #own: readonly Ipv4[] = [];
+  #client: Ipv4 | undefined;
+
+  constructor() {
+    applySettings("router");
+    this.#routes = new Rtnetlink();
+    this.#routes.loopbackUp();
+    this.#routes.flush();
+  }
+
+  router(id: string): NetworkRouter {
+    const router = this.#routers.get(id);
+    if (router === undefined) throw new Error(`the network ${id} does not stand`);
+    return router;
+  }
+
+  putTags(tags: Readonly<Record<string, readonly Cidr[]>>): "done" {
+    this.#tags = tags;
+    for (const router of this.#routers.values()) router.putTags(tags);
+    return "done";
+  }
+
+  putInternet({ clientAddress, managementAddresses }: Internet): "done" {
+    const wanted = [clientAddress, ...managementAddresses];
+    for (const address of this.#own) if (!wanted.includes(address)) this.#routes.removeAddress(address);
+    for (const address of wanted) if (!this.#own.includes(address)) this.#routes.addAddress(address);
+    this.#routes.flush(["EADDRNOTAVAIL", "EEXIST"]);
+    this.#own = wanted;
+    this.#client = clientAddress;
+    return "done";
+  }
+
+  putNetwork(network: Network): "done" {
+    const router = this.#routers.get(network.id) ?? new NetworkRouter(this.#home, this.#routes, network.index);
+    this.#routers.set(network.id, router);
+    router.put(network, this.#tags, this.#client);
+    return "done";
+  }
+
+  removeNetwork(id: string): "done" {
+    this.#routers.get(id)?.close();
+    this.#routers.delete(id);
+    return "done";
+  }
+
+  createHost(host: Host): Space {
+    const known = this.#find(host.name);
+    if (known !== undefined && samePlace(known.host, host)) return known.space;
+    if (known !== undefined) this.removeHost(host.name);
+    if (host.place.kind !== "internet") return this.router(host.place.network).attach(host);
+    const { address } = host.place;
+    if (address !== PLATFORM_ADDRESS) {
+      this.#routes.addAddress(address);
+      this.#routes.flush(["EEXIST"]);
+    }
+    const space = spaceOf(this.#home, this.#home, address);
+    this.#outside.set(host.name, { host, space });
+    return space;
+  }
+
+  removeHost(name: string): "done" {
+    const outside = this.#outside.get(name);
+    if (outside !== undefined) {
+      this.#outside.delete(name);
+      this.#routes.removeAddress(outside.host.place.address);
+      this.#routes.flush(["EADDRNOTAVAIL"]);
+      return "done";
+    }
+    for (const router of this.#routers.values()) if (router.detach(name)) return "done";
+    return "done";
+  }
+
+  space(of: Parameters<Kernel["space"]>[0]): Space | undefined {
+    switch (of.kind) {
+      case "internet":
+        return spaceOf(this.#home, this.#home, of.address ?? this.#client);
+      case "host":
+        return this.#find(of.name)?.space;
+      case "load-balancer":
+        return this.#routers.get(of.network)?.platform;
+    }
+  }
+
+  #find(name: string): { readonly host: Host; readonly space: Space } | undefined {
+    const outside = this.#outside.get(name);
+    if (outside !== undefined) return outside;
+    for (const router of this.#routers.values()) {
+      const attached = router.find(name);
+      if (attached !== undefined) return attached;
+    }
+    return undefined;
+  }
+
+  close(): void {
+    for (const router of this.#routers.values()) router.close();
+    this.#routers.clear();
+    this.#routes.close();
+  }
+}
+
+function samePlace(one: Host, other: Host): boolean {
+  return JSON.stringify([one.place, one.forwards]) === JSON.stringify([other.place, other.forwards]);
+}
+
+function attempt<Value>(what: string, where: string, work: () => Value): Result<Value> {
+  try {
+    return found(work());
+  } catch (thrown) {
+    return declined(
+      problemOf(thrown, {
+        code: "KernelRefused",
+        what: `The kernel did not ${what}${where === "" ? "" : `: ${where}`}`,
+        fix: "See the cause. Without root, user namespaces must be allowed; nftables must be installed.",
+        ...(where === "" ? {} : { where }),
+      }),
+    );
+  }
+}

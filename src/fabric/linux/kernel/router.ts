@@ -1,0 +1,376 @@
+/**
+ * One virtual network in the kernel: its edge, its router with gates and tables, its hosts' links.
+ *
+ * Puts in force what it is given and remembers it, so that only differences are touched. Who asks
+ * for what, and in which order, is open-kernel.ts.
+ */
+import type { Host, Network, Subnet, Translation } from "../../../blueprint/blueprint.ts";
+import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
+import { isPublished, type TagMeaning } from "../../../network/evaluate.ts";
+import { addressAt, encloses, parseCidr, type Cidr, type Ipv4 } from "../../../network/prefix.ts";
+import type { Route } from "../../../network/route.ts";
+import { closedEdge, publicBalancers, sourceAddresses, TO_NETWORK, TO_WORLD } from "./edge.ts";
+import * as gates from "./gates.ts";
+import { closeNamespace, createNamespace, inNamespace, type Namespace } from "./libc.ts";
+import { hostPrefix, MAIN_TABLE, Rtnetlink, type KernelRoute } from "./netlink.ts";
+import { Nft } from "./nft.ts";
+import { spaceOf } from "./space.ts";
+import { applySettings, trackStrictly } from "./sysctl.ts";
+import type { Space } from "./kernel.ts";
+
+/** Indexes of links are chosen, so that nobody has to look them up. */
+const WORLD_LINK_BASE = 1_000;
+const FIRST_LINK = 2;
+const SECOND_LINK = 3;
+const FIRST_HOST_LINK = 10;
+
+type Tags = Readonly<Record<string, readonly Cidr[]>>;
+type Gate = "outbound" | "inbound" | "platform";
+type Attached = { readonly host: Host; readonly namespace: Namespace; readonly link: number; readonly space: Space };
+
+export class NetworkRouter {
+  readonly #home: Namespace;
+  readonly #world: Rtnetlink;
+  readonly #worldLink: number;
+  readonly #edge: Namespace;
+  readonly #router: Namespace;
+  readonly #edgeRoutes: Rtnetlink;
+  readonly #routes: Rtnetlink;
+  readonly #edgeNft: Nft;
+  readonly #nft: Nft;
+  readonly #hosts = new Map<string, Attached>();
+  readonly #sets = new Map<string, string>();
+  readonly #gates = new Map<string, { readonly chain: string; readonly of: string }>();
+  readonly #tables = new Map<number, readonly KernelRoute[]>();
+  readonly platform: Space;
+  #network: Network | undefined;
+  #translations: readonly Translation[] = [];
+  #hasBalancers = false;
+  #nextLink = FIRST_HOST_LINK;
+  #generation = 0;
+
+  constructor(home: Namespace, world: Rtnetlink, index: number) {
+    this.#home = home;
+    this.#world = world;
+    this.#worldLink = WORLD_LINK_BASE + index;
+    this.#edge = createNamespace(home);
+    this.#router = createNamespace(home);
+    // Closed before the first link.
+    [this.#edgeRoutes, this.#edgeNft] = this.#enter(this.#edge, closedEdge());
+    [this.#routes, this.#nft] = this.#enter(this.#router, gates.closedRouter());
+    this.#link(index);
+    this.platform = spaceOf(this.#router, home, PLATFORM_ADDRESS);
+  }
+
+  #enter(namespace: Namespace, rules: string): readonly [Rtnetlink, Nft] {
+    return inNamespace(namespace, this.#home, () => {
+      applySettings("router");
+      const nft = new Nft();
+      nft.run(rules);
+      trackStrictly();
+      const routes = new Rtnetlink();
+      routes.loopbackUp();
+      routes.flush();
+      return [routes, nft] as const;
+    });
+  }
+
+  #link(index: number): void {
+    const everywhere = prefixOf("0.0.0.0/0");
+    this.#world.addPair(
+      { index: this.#worldLink, name: `e${index}`, group: 0 },
+      { index: FIRST_LINK, name: TO_WORLD, group: 0, namespace: this.#edge },
+    );
+    this.#world.linkUp(this.#worldLink);
+    this.#world.flush();
+    this.#edgeRoutes.linkUp(FIRST_LINK);
+    this.#edgeRoutes.addPair(
+      { index: SECOND_LINK, name: TO_NETWORK, group: 0 },
+      { index: FIRST_LINK, name: "edge", group: gates.EDGE_GROUP, namespace: this.#router },
+    );
+    this.#edgeRoutes.linkUp(SECOND_LINK);
+    this.#edgeRoutes.putRoute({ prefix: everywhere, kind: "unicast", table: MAIN_TABLE, link: FIRST_LINK });
+    this.#edgeRoutes.flush();
+    this.#routes.linkUp(FIRST_LINK);
+    this.#routes.addAddress(PLATFORM_ADDRESS as Ipv4);
+    this.#routes.putRoute({ prefix: everywhere, kind: "unicast", table: MAIN_TABLE, link: FIRST_LINK });
+    this.#routes.flush();
+  }
+
+  /** @param clientAddress source of what the world itself sends to public addresses */
+  put(network: Network, tags: Tags, clientAddress: Ipv4 | undefined): void {
+    const before = this.#network;
+    this.#putPublicAddresses(before, network, clientAddress);
+    this.#putPrefixes(before, network);
+    for (const subnet of network.subnets) this.#putSubnet(network, subnet);
+    this.#putGates(network, tags);
+    for (const old of before?.subnets ?? [])
+      if (!network.subnets.some(({ index }) => index === old.index)) this.#removeSubnet(old);
+    this.#network = network;
+  }
+
+  #putPublicAddresses(before: Network | undefined, network: Network, source: Ipv4 | undefined): void {
+    const routeTo = (address: Ipv4): KernelRoute => ({
+      prefix: hostPrefix(address),
+      kind: "unicast",
+      table: MAIN_TABLE,
+      link: this.#worldLink,
+      ...(source === undefined ? {} : { source }),
+    });
+    const now = network.publicAddresses.map(({ address }) => address);
+    for (const { address } of before?.publicAddresses ?? [])
+      if (!now.includes(address)) this.#world.removeRoute(routeTo(address));
+    for (const address of now) this.#world.putRoute(routeTo(address));
+    this.#world.flush(["ESRCH"]);
+    this.#edgeNft.run(sourceAddresses(network.publicAddresses));
+  }
+
+  #putPrefixes(before: Network | undefined, network: Network): void {
+    const toNetwork = (prefix: Cidr): KernelRoute => ({ prefix, kind: "unicast", table: MAIN_TABLE, link: SECOND_LINK });
+    const nobody = (prefix: Cidr): KernelRoute => ({ prefix, kind: "unreachable", table: MAIN_TABLE });
+    for (const prefix of before?.prefixes ?? []) {
+      if (network.prefixes.includes(prefix)) continue;
+      this.#edgeRoutes.removeRoute(toNetwork(prefix));
+      this.#routes.removeRoute(nobody(prefix));
+    }
+    for (const prefix of network.prefixes) {
+      this.#edgeRoutes.putRoute(toNetwork(prefix));
+      this.#routes.putRoute(nobody(prefix));
+    }
+    this.#edgeRoutes.flush(["ESRCH"]);
+    this.#routes.flush(["ESRCH"]);
+  }
+
+  #putSubnet(network: Network, subnet: Subnet): void {
+    const table = gates.TABLE_BASE + subnet.index;
+    const known = this.#tables.get(table);
+    const routes = subnet.routes
+      .filter(({ state }) => state === "Active")
+      .map((route) => this.#kernelRoute(network, route, table));
+    for (const old of known ?? [])
+      if (!routes.some(({ prefix }) => prefix === old.prefix)) this.#routes.removeRoute(old);
+    for (const route of routes) this.#routes.putRoute(route);
+    if (known === undefined) this.#routes.addRule({ mark: table, table, priority: table });
+    this.#routes.flush(["ESRCH"]);
+    if (known === undefined) this.#nft.run(gates.markSubnet(subnet.index));
+    this.#tables.set(table, routes);
+  }
+
+  #kernelRoute(network: Network, { prefix, nextHop }: Route, table: number): KernelRoute {
+    const none = { prefix, table };
+    switch (nextHop.kind) {
+      case "VnetLocal":
+        // On to the main table, which knows every host; space that is not the network's is nowhere.
+        return network.prefixes.some((own) => encloses(own, prefix) || encloses(prefix, own))
+          ? { ...none, kind: "throw" }
+          : { ...none, kind: "unreachable" };
+      case "Internet":
+        return { ...none, kind: "unicast", link: FIRST_LINK };
+      case "None":
+        return { ...none, kind: "blackhole" };
+      case "VirtualAppliance": {
+        const appliance = [...this.#hosts.values()].find(({ host }) => host.place.address === nextHop.address);
+        if (appliance?.host.forwards !== true) return { ...none, kind: "unreachable" };
+        return { ...none, kind: "unicast", link: appliance.link };
+      }
+      case "VirtualNetworkGateway":
+        return { ...none, kind: "unreachable" };
+    }
+  }
+
+  #removeSubnet(subnet: Subnet): void {
+    const table = gates.TABLE_BASE + subnet.index;
+    for (const route of this.#tables.get(table) ?? []) this.#routes.removeRoute(route);
+    this.#routes.removeRule({ mark: table, table, priority: table });
+    this.#routes.flush(["ESRCH", "ENOENT"]);
+    this.#tables.delete(table);
+    for (const gate of GATES) this.#dropGate(gate, subnet.index);
+    this.#nft.run(gates.unmarkSubnet(subnet.index));
+  }
+
+  /** Builds chains that changed beside those in force, then swaps all of them at once. */
+  #putGates(network: Network, tags: Tags): void {
+    this.#putSets(network, tags);
+    const meaning: TagMeaning = {
+      virtualNetwork: network.virtualNetwork,
+      platformAddress: PLATFORM_ADDRESS as Ipv4,
+      published: (tag) => tags[tag] ?? [],
+    };
+    const swaps: Parameters<typeof gates.swapGates>[0][number][] = [];
+    for (const subnet of network.subnets) {
+      const of = describeRules(subnet, network, tags);
+      for (const gate of GATES) {
+        const key = `${gate} ${subnet.index}`;
+        const inForce = this.#gates.get(key);
+        if (inForce?.of === of) continue;
+        if (subnet.rules === undefined) {
+          this.#dropGate(gate, subnet.index);
+          continue;
+        }
+        const chain = gates.buildGate(gate, subnet, (this.#generation += 1), { meaning });
+        for (const portion of chain.portions) this.#nft.run(portion);
+        swaps.push({ gate, index: subnet.index, to: chain.name, from: inForce?.chain });
+        this.#gates.set(key, { chain: chain.name, of });
+      }
+    }
+    if (swaps.length > 0) this.#nft.run(gates.swapGates(swaps));
+  }
+
+  #dropGate(gate: Gate, index: number): void {
+    const inForce = this.#gates.get(`${gate} ${index}`);
+    if (inForce === undefined) return;
+    this.#nft.run(gates.removeGate(gate, index, inForce.chain));
+    this.#gates.delete(`${gate} ${index}`);
+  }
+
+  /** Published tags that a rule names alone are sets, sent once. */
+  #putSets(network: Network, tags: Tags): void {
+    for (const tag of tagsNamed(network)) {
+      const prefixes = tags[tag] ?? [];
+      const content = prefixes.join(" ");
+      const known = this.#sets.get(tag);
+      if (known === content) continue;
+      const name = gates.setName(tag);
+      this.#nft.run(known === undefined ? gates.createSet(name, prefixes) : gates.replaceSet(name, prefixes));
+      this.#sets.set(tag, content);
+    }
+  }
+
+  putTags(tags: Tags): void {
+    if (this.#network !== undefined) this.#putGates(this.#network, tags);
+  }
+
+  putTranslations(translations: readonly Translation[]): void {
+    this.#edgeNft.run(publicBalancers(translations));
+    const commands = gates.internalBalancers(translations, this.#hasBalancers);
+    if (commands !== "") this.#nft.run(commands);
+    this.#hasBalancers = translations.some(({ at }) => at === "router");
+    this.#translations = translations;
+  }
+
+  get translations(): readonly Translation[] {
+    return this.#translations;
+  }
+
+  /** A host of a subnet or a visitor: a namespace with one link to the router. */
+  attach(host: Host): Space {
+    const { place } = host;
+    const subnet = this.#subnetOf(host);
+    const group = subnet?.index ?? gates.VISITOR_GROUP;
+    const inPrefix = subnet?.prefix ?? this.#network?.prefixes[0] ?? prefixOf("0.0.0.0/0");
+    const namespace = createNamespace(this.#home);
+    const link = (this.#nextLink += 1);
+    this.#routes.addPair(
+      { index: link, name: `v${link}`, group },
+      { index: FIRST_LINK, name: "eth0", group: 0, namespace },
+    );
+    this.#routes.linkUp(link);
+    this.#routes.putRoute({ prefix: hostPrefix(place.address), kind: "unicast", table: MAIN_TABLE, link });
+    this.#routes.flush();
+    inNamespace(namespace, this.#home, () => {
+      applySettings(host.forwards ? "appliance" : "host");
+      const own = new Rtnetlink();
+      own.loopbackUp();
+      own.addAddress(place.address, FIRST_LINK);
+      own.linkUp(FIRST_LINK);
+      own.putRoute({
+        prefix: prefixOf("0.0.0.0/0"),
+        kind: "unicast",
+        table: MAIN_TABLE,
+        link: FIRST_LINK,
+        gateway: addressAt(inPrefix, 1),
+      });
+      own.flush();
+      own.close();
+    });
+    const space = spaceOf(namespace, this.#home, place.address);
+    this.#hosts.set(host.name, { host, namespace, link, space });
+    if (host.forwards) {
+      this.#nft.run(gates.addForwarder(`v${link}`));
+      this.#routeAnew();
+    }
+    return space;
+  }
+
+  detach(name: string): boolean {
+    const attached = this.#hosts.get(name);
+    if (attached === undefined) return false;
+    const { host, link, namespace } = attached;
+    this.#hosts.delete(name);
+    this.#routes.removeRoute({ prefix: hostPrefix(host.place.address), kind: "unicast", table: MAIN_TABLE, link });
+    this.#routes.flush(["ESRCH"]);
+    if (host.forwards) {
+      this.#nft.run(gates.removeForwarder(`v${link}`));
+      this.#routeAnew();
+    }
+    closeNamespace(namespace);
+    return true;
+  }
+
+  find(name: string): { readonly host: Host; readonly space: Space } | undefined {
+    return this.#hosts.get(name);
+  }
+
+  /** Routes to an appliance follow its link. */
+  #routeAnew(): void {
+    const network = this.#network;
+    for (const subnet of network?.subnets ?? []) if (network !== undefined) this.#putSubnet(network, subnet);
+  }
+
+  #subnetOf({ place }: Host): Subnet | undefined {
+    if (place.kind !== "subnet") return undefined;
+    return this.#network?.subnets.find(({ id }) => id === place.subnet);
+  }
+
+  /** Rules with their packet counters, as nftables lists them. */
+  listRules(): unknown {
+    return this.#nft.json("list table ip vnet");
+  }
+
+  chainOf(gate: Gate, index: number): string | undefined {
+    return this.#gates.get(`${gate} ${index}`)?.chain;
+  }
+
+  get network(): Network | undefined {
+    return this.#network;
+  }
+
+  close(): void {
+    for (const name of [...this.#hosts.keys()]) this.detach(name);
+    for (const { address } of this.#network?.publicAddresses ?? [])
+      this.#world.removeRoute({ prefix: hostPrefix(address), kind: "unicast", table: MAIN_TABLE, link: this.#worldLink });
+    this.#world.flush(["ESRCH"]);
+    for (const nft of [this.#edgeNft, this.#nft]) nft.close();
+    for (const routes of [this.#edgeRoutes, this.#routes]) routes.close();
+    for (const namespace of [this.#edge, this.#router]) closeNamespace(namespace);
+  }
+}
+
+const GATES: readonly Gate[] = ["outbound", "inbound", "platform"];
+
+/** Everything a gate is made of, to see whether it changed. Sets change by themselves. */
+function describeRules(subnet: Subnet, network: Network, tags: Tags): string {
+  if (subnet.rules === undefined) return "open";
+  const inlined = subnet.rules
+    .flatMap(({ sources, destinations }) => [sources, destinations])
+    .filter((matches) => matches.length > 1)
+    .flatMap((matches) => matches.flatMap((match) => (match.kind === "tag" ? (tags[match.tag] ?? []) : [])));
+  return JSON.stringify([subnet.rules, network.virtualNetwork, inlined]);
+}
+
+function tagsNamed(network: Network): ReadonlySet<string> {
+  return new Set(
+    network.subnets
+      .flatMap(({ rules }) => rules ?? [])
+      .flatMap(({ sources, destinations }) => [sources, destinations])
+      .flatMap(([only, ...others]) =>
+        only?.kind === "tag" && others.length === 0 && isPublished(only.tag) ? [only.tag] : [],
+      ),
+  );
+}
+
+function prefixOf(text: string): Cidr {
+  const parsed = parseCidr(text);
+  if (!parsed.ok) throw new Error(`broken promise: ${text} is a prefix`);
+  return parsed.value;
+}
