@@ -7,6 +7,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { constants, gzipSync } from "node:zlib";
 
+import { describeProblem } from "../src/base/problem.ts";
+import { parseServiceTags } from "../src/network/service-tags.ts";
+
 type Published = {
   readonly changeNumber: number;
   readonly cloud: string;
@@ -21,7 +24,13 @@ if (file === undefined) {
   process.stderr.write("usage: import-service-tags.ts FILE\n");
   process.exit(2);
 }
-const { changeNumber, cloud, values } = JSON.parse(readFileSync(file, "utf8")) as Published;
+const text = readFileSync(file, "utf8").replace(/^\uFEFF/, "");
+const checked = parseServiceTags(text, file);
+if (!checked.ok) {
+  process.stderr.write(`${describeProblem(checked.problem)}\n`);
+  process.exit(2);
+}
+const { changeNumber, cloud, values } = JSON.parse(text) as Published;
 const compact = {
   source: basename(file),
   changeNumber,

@@ -31,7 +31,11 @@ export function page(context: Context, value: readonly JsonValue[]): Response {
   return context.json({ value } as object);
 }
 
-export function sent(context: Context, body: JsonObject, status: ContentfulStatusCode = 200): Response {
+export function sent(
+  context: Context,
+  body: JsonObject,
+  status: ContentfulStatusCode = 200,
+): Response {
   return context.json(body as object, status);
 }
 

@@ -33,7 +33,11 @@ describe("access", () => {
 
   test("where to sign in is told to everybody, in three shapes", async () => {
     const at = async (version: string) =>
-      (await t.ask("GET", `//metadata/endpoints?api-version=${version}`, undefined, { Authorization: "" })).json;
+      (
+        await t.ask("GET", `//metadata/endpoints?api-version=${version}`, undefined, {
+          Authorization: "",
+        })
+      ).json;
     expect((await at("2015-01-01")).authentication.loginEndpoint).toBe("https://arm.test/adfs");
     expect((await at("2019-05-01"))[0].name).toBe("OpenASE");
     expect((await at("2022-09-01")).resourceManager).toBe("https://arm.test/");
@@ -51,29 +55,43 @@ describe("requests", () => {
   });
 
   test("every answer carries the ids by which it is found again", async () => {
-    const answer = await t.ask("GET", "/subscriptions", undefined, { "x-ms-correlation-request-id": "abc-1" });
+    const answer = await t.ask("GET", "/subscriptions", undefined, {
+      "x-ms-correlation-request-id": "abc-1",
+    });
     expect(answer.headers.get("x-ms-request-id")).toMatch(/^[\da-f-]{36}$/);
     expect(answer.headers.get("x-ms-correlation-request-id")).toBe("abc-1");
   });
 
   test("paths are read in any casing and with doubled slashes", async () => {
     await t.ask("PUT", `${NETWORK}/virtualNetworks/Vnet1`, VNET);
-    const answer = await t.ask("GET", "{s}/RESOURCEgroups/RG1/providers/microsoft.network//VIRTUALNETWORKS/vNET1");
+    const answer = await t.ask(
+      "GET",
+      "{s}/RESOURCEgroups/RG1/providers/microsoft.network//VIRTUALNETWORKS/vNET1",
+    );
     expect(answer.status).toBe(200);
     expect(answer.json.name).toBe("Vnet1");
   });
 
   test("what is not offered, unreadable or too large is refused with a reason", async () => {
-    expect((await t.ask("GET", "/nothing/here")).json.error.code).toBe("ResourceTypeOrActionNotFound");
+    expect((await t.ask("GET", "/nothing/here")).json.error.code).toBe(
+      "ResourceTypeOrActionNotFound",
+    );
     const broken = await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, '{"a": ');
     expect([broken.status, broken.json.error.code]).toEqual([400, "InvalidRequestContent"]);
-    const large = await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, JSON.stringify("x".repeat(5_000_000)));
+    const large = await t.ask(
+      "PUT",
+      `${NETWORK}/virtualNetworks/v`,
+      JSON.stringify("x".repeat(5_000_000)),
+    );
     expect(large.status).toBe(413);
     expect((await t.ask("GET", `${NETWORK}/virtualNetworks/a%2Fb`)).status).toBe(400);
   });
 
   test("only the subscription of this installation is known", async () => {
-    const answer = await t.ask("GET", "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups");
+    const answer = await t.ask(
+      "GET",
+      "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups",
+    );
     expect([answer.status, answer.json.error.code]).toEqual([404, "SubscriptionNotFound"]);
   });
 });
@@ -81,10 +99,14 @@ describe("requests", () => {
 describe("resource groups", () => {
   test("are created, listed, asked for and deleted with all that stands in them", async () => {
     expect((await t.ask("PUT", "{s}/resourcegroups/rg2", { location: "here" })).status).toBe(201);
-    expect((await t.ask("PUT", "{s}/resourcegroups/rg2", { location: "here", tags: { a: "b" } })).status).toBe(200);
+    expect(
+      (await t.ask("PUT", "{s}/resourcegroups/rg2", { location: "here", tags: { a: "b" } })).status,
+    ).toBe(200);
     expect((await t.ask("HEAD", "{s}/resourcegroups/rg2")).status).toBe(204);
     expect((await t.ask("HEAD", "{s}/resourcegroups/rg3")).status).toBe(404);
-    const names = (await t.ask("GET", "{s}/resourcegroups")).json.value.map((one: { name: string }) => one.name);
+    const names = (await t.ask("GET", "{s}/resourcegroups")).json.value.map(
+      (one: { name: string }) => one.name,
+    );
     expect(names).toEqual(["rg1", "rg2"]);
     await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, VNET);
     const deleted = await t.ask("DELETE", "{rg}");
@@ -128,11 +150,18 @@ describe("resources", () => {
   test("parts are resources, lists hold them, and a list that is given replaces them", async () => {
     await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, VNET);
     const subnets = `${NETWORK}/virtualNetworks/v/subnets`;
-    expect((await t.ask("PUT", `${subnets}/more`, { properties: { addressPrefix: "10.0.1.0/24" } })).status).toBe(201);
-    const names = async () => (await t.ask("GET", subnets)).json.value.map((one: { name: string }) => one.name);
+    expect(
+      (await t.ask("PUT", `${subnets}/more`, { properties: { addressPrefix: "10.0.1.0/24" } }))
+        .status,
+    ).toBe(201);
+    const names = async () =>
+      (await t.ask("GET", subnets)).json.value.map((one: { name: string }) => one.name);
     expect(await names()).toEqual(["ase", "more"]);
     const { properties } = VNET;
-    await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, { ...VNET, properties: { addressSpace: properties.addressSpace } });
+    await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, {
+      ...VNET,
+      properties: { addressSpace: properties.addressSpace },
+    });
     expect(await names()).toEqual(["ase", "more"]);
     await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, VNET);
     expect(await names()).toEqual(["ase"]);
@@ -151,14 +180,18 @@ describe("resources", () => {
     const answer = await t.ask("GET", `${NETWORK}/virtualNetworks/none`);
     expect([answer.status, answer.json.error.code]).toEqual([404, "ResourceNotFound"]);
     expect((await t.ask("DELETE", `${NETWORK}/virtualNetworks/none`)).status).toBe(204);
-    const orphan = await t.ask("PUT", `${NETWORK}/virtualNetworks/none/subnets/s`, { properties: { addressPrefix: "10.0.0.0/24" } });
+    const orphan = await t.ask("PUT", `${NETWORK}/virtualNetworks/none/subnets/s`, {
+      properties: { addressPrefix: "10.0.0.0/24" },
+    });
     expect([orphan.status, orphan.json.error.code]).toEqual([404, "ParentResourceNotFound"]);
   });
 
   test("neighbours are minded: overlaps, ranges, references, removal of what is in use", async () => {
     await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, VNET);
     const subnet = (prefix: string, more = {}) =>
-      t.ask("PUT", `${NETWORK}/virtualNetworks/v/subnets/two`, { properties: { addressPrefix: prefix, ...more } });
+      t.ask("PUT", `${NETWORK}/virtualNetworks/v/subnets/two`, {
+        properties: { addressPrefix: prefix, ...more },
+      });
     expect((await subnet("10.0.0.128/25")).json.error.code).toBe("NetcfgSubnetRangesOverlap");
     expect((await subnet("10.1.0.0/24")).json.error.code).toBe("NetcfgInvalidSubnet");
     const group = { networkSecurityGroup: { id: `${NETWORK}/networkSecurityGroups/g` } };
@@ -166,35 +199,63 @@ describe("resources", () => {
     await t.ask("PUT", `${NETWORK}/networkSecurityGroups/g`, { location: "here" });
     expect((await subnet("10.0.1.0/24", group)).status).toBe(201);
     const used = await t.ask("DELETE", `${NETWORK}/networkSecurityGroups/g`);
-    expect([used.status, used.json.error.code]).toEqual([409, "InUseNetworkSecurityGroupCannotBeDeleted"]);
+    expect([used.status, used.json.error.code]).toEqual([
+      409,
+      "InUseNetworkSecurityGroupCannotBeDeleted",
+    ]);
     expect((await t.ask("DELETE", `${NETWORK}/virtualNetworks/v`)).status).toBe(202);
     expect((await t.ask("DELETE", `${NETWORK}/networkSecurityGroups/g`)).status).toBe(202);
   });
 
   test("a refused write leaves nothing behind", async () => {
-    const body = { ...VNET, properties: { ...VNET.properties, subnets: [...VNET.properties.subnets, { name: "x", properties: { addressPrefix: "10.0.0.0/25" } }] } };
+    const body = {
+      ...VNET,
+      properties: {
+        ...VNET.properties,
+        subnets: [
+          ...VNET.properties.subnets,
+          { name: "x", properties: { addressPrefix: "10.0.0.0/25" } },
+        ],
+      },
+    };
     expect((await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, body)).status).toBe(400);
     expect((await t.ask("GET", `${NETWORK}/virtualNetworks/v`)).status).toBe(404);
   });
 
   test("lists over the subscription and the filters of `az resource list`", async () => {
     await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, VNET);
-    await t.ask("PUT", "{rg}/providers/Microsoft.Cache/Redis/r", { location: "here", properties: {} });
-    const names = async (path: string) => (await t.ask("GET", path)).json.value.map((one: { name: string }) => one.name);
+    await t.ask("PUT", "{rg}/providers/Microsoft.Cache/Redis/r", {
+      location: "here",
+      properties: {},
+    });
+    const names = async (path: string) =>
+      (await t.ask("GET", path)).json.value.map((one: { name: string }) => one.name);
     expect(await names("{s}/providers/Microsoft.Network/virtualNetworks")).toEqual(["v"]);
     expect(await names("{s}/resources")).toEqual(["r", "v"]);
     expect(await names("{rg}/resources")).toEqual(["r", "v"]);
-    expect(await names("{s}/resources?$filter=resourceGroup eq 'RG1' and resourceType eq 'microsoft.cache/redis'")).toEqual(["r"]);
+    expect(
+      await names(
+        "{s}/resources?$filter=resourceGroup eq 'RG1' and resourceType eq 'microsoft.cache/redis'",
+      ),
+    ).toEqual(["r"]);
     expect((await t.ask("GET", "{s}/resources?$filter=nonsense")).status).toBe(400);
-    const [first] = (await t.ask("GET", "{s}/resources?$expand=createdTime,provisioningState")).json.value;
-    expect(first).toMatchObject({ createdTime: expect.any(String), provisioningState: "Succeeded" });
+    const [first] = (await t.ask("GET", "{s}/resources?$expand=createdTime,provisioningState")).json
+      .value;
+    expect(first).toMatchObject({
+      createdTime: expect.any(String),
+      provisioningState: "Succeeded",
+    });
   });
 
   test("providers advertise the versions that clients pick from", async () => {
     const web = (await t.ask("GET", "{s}/providers/microsoft.web")).json;
-    const type = web.resourceTypes.find((one: { resourceType: string }) => one.resourceType === "hostingEnvironments");
+    const type = web.resourceTypes.find(
+      (one: { resourceType: string }) => one.resourceType === "hostingEnvironments",
+    );
     expect(type.apiVersions[0]).toMatch(/^\d{4}-\d\d-\d\d$/);
-    expect((await t.ask("POST", "{s}/providers/Microsoft.Web/register")).json.registrationState).toBe("Registered");
+    expect(
+      (await t.ask("POST", "{s}/providers/Microsoft.Web/register")).json.registrationState,
+    ).toBe("Registered");
   });
 });
 
@@ -204,14 +265,23 @@ describe("what the command line asks", () => {
     const waiting = t.ask("GET", `/openase/events?after=${newest}&wait=30`);
     await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, VNET);
     const answer = (await waiting).json;
-    expect(answer.events[0]).toMatchObject({ sequence: newest + 1, code: "ResourceCreated", level: "info" });
+    expect(answer.events[0]).toMatchObject({
+      sequence: newest + 1,
+      code: "ResourceCreated",
+      level: "info",
+    });
     expect((await t.ask("GET", "/openase/events?after=x")).status).toBe(400);
   });
 
   test("a command's output flows as lines, its exit code last", async () => {
     const answer = await t.ask("POST", "/openase/exec", { at: "internet", argv: ["echo", "hi"] });
     expect(answer.headers.get("Content-Type")).toBe("application/x-ndjson");
-    expect(answer.text.trim().split("\n").map((line) => JSON.parse(line))).toEqual([
+    expect(
+      answer.text
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
       { stream: "stdout", chunk: "echo hi" },
       { stream: "stderr", chunk: "late" },
       { exitCode: 3 },
@@ -222,8 +292,14 @@ describe("what the command line asks", () => {
   });
 
   test("version, logs and world", async () => {
-    expect((await t.ask("GET", "/openase/version")).json).toMatchObject({ version: "1.2.3", location: "here" });
-    expect((await t.ask("GET", "/openase/logs?site=a&lines=7")).json.value[0]).toMatchObject({ program: "a", text: "7" });
+    expect((await t.ask("GET", "/openase/version")).json).toMatchObject({
+      version: "1.2.3",
+      location: "here",
+    });
+    expect((await t.ask("GET", "/openase/logs?site=a&lines=7")).json.value[0]).toMatchObject({
+      program: "a",
+      text: "7",
+    });
     expect((await t.ask("GET", "/openase/world")).json.places).toEqual(["internet"]);
   });
 });

@@ -23,7 +23,9 @@ export function deploymentRoutes(plane: ControlPlane): Hono {
     const all = `${scope}/providers/microsoft.resources/deployments`;
     const one = `${all}/:deployment`;
     routes.get(all, (context) => list(context, plane));
-    routes.get(one, (context) => show(context, plane, 0, (found) => sent(context, renderDeployment(found))));
+    routes.get(one, (context) =>
+      show(context, plane, 0, (found) => sent(context, renderDeployment(found))),
+    );
     routes.put(one, (context) => put(context, plane));
     routes.delete(one, (context) => remove(context, plane));
     routes.post(`${one}/validate`, (context) => validate(context, plane));
@@ -67,7 +69,11 @@ function show(
 function missing(context: Context, words: number): Problem {
   const id = idInPath(context, segmentCount(context) - words);
   if (!id.ok) return id.problem;
-  return { ...notFound(id.value), code: "DeploymentNotFound", what: `Deployment '${id.value.names[0] ?? ""}' could not be found` };
+  return {
+    ...notFound(id.value),
+    code: "DeploymentNotFound",
+    what: `Deployment '${id.value.names[0] ?? ""}' could not be found`,
+  };
 }
 
 function list(context: Context, plane: ControlPlane): Response {
@@ -79,10 +85,19 @@ function list(context: Context, plane: ControlPlane): Response {
 
 function groupId(context: Context): ResourceId {
   const { group = "", sub = "" } = context.req.param();
-  return { subscription: sub, resourceGroup: group, namespace: "Microsoft.Resources", types: ["resourceGroups"], names: [group] };
+  return {
+    subscription: sub,
+    resourceGroup: group,
+    namespace: "Microsoft.Resources",
+    types: ["resourceGroups"],
+    names: [group],
+  };
 }
 
-async function request(context: Context, words: number): Promise<Result<{ readonly id: ResourceId; readonly body: JsonObject }>> {
+async function request(
+  context: Context,
+  words: number,
+): Promise<Result<{ readonly id: ResourceId; readonly body: JsonObject }>> {
   const id = idInPath(context, segmentCount(context) - words);
   if (!id.ok) return id;
   const body = await bodyOf(context);
@@ -100,15 +115,17 @@ async function put(context: Context, plane: ControlPlane): Promise<Response> {
 }
 
 function remove(context: Context, plane: ControlPlane): Response {
-  const before = plane.deployments.get(keyInPath(context));
+  // Clients take 202 or 204 here, and it is done at once.
   const removed = plane.deployments.remove(keyInPath(context));
-  return answer(context, removed, () => context.body(null, before === undefined ? 204 : 200));
+  return answer(context, removed, () => context.body(null, 204));
 }
 
 async function validate(context: Context, plane: ControlPlane): Promise<Response> {
   const read = await request(context, 1);
   if (!read.ok) return refuse(context, read.problem);
-  return answer(context, plane.deployments.validate(read.value), (preview) => sent(context, validated(preview)));
+  return answer(context, plane.deployments.validate(read.value), (preview) =>
+    sent(context, validated(preview)),
+  );
 }
 
 function validated({ changes, deployment, warnings }: Preview): JsonObject {
@@ -122,11 +139,21 @@ async function whatIf(context: Context, plane: ControlPlane): Promise<Response> 
   const read = await request(context, 1);
   if (!read.ok) return refuse(context, read.problem);
   const preview = plane.deployments.whatIf(read.value);
-  if (!preview.ok && statusOfProblem(preview.problem.code) === 404) return refuse(context, preview.problem);
+  if (!preview.ok && statusOfProblem(preview.problem.code) === 404)
+    return refuse(context, preview.problem);
   // The answer is at hand; clients take it with the first answer as well as later.
-  return sent(context, preview.ok
-    ? { status: "Succeeded", properties: { changes: preview.value.changes.map(changeShown), diagnostics: preview.value.warnings.map(diagnostic) } }
-    : { status: "Failed", error: bodyOfProblem(preview.problem) });
+  return sent(
+    context,
+    preview.ok
+      ? {
+          status: "Succeeded",
+          properties: {
+            changes: preview.value.changes.map(changeShown),
+            diagnostics: preview.value.warnings.map(diagnostic),
+          },
+        }
+      : { status: "Failed", error: bodyOfProblem(preview.problem) },
+  );
 }
 
 function changeShown({ delta, ...change }: Change): JsonValue {
@@ -134,18 +161,29 @@ function changeShown({ delta, ...change }: Change): JsonValue {
 }
 
 function diagnostic({ code, fix, what, where }: Problem): JsonValue {
-  return { level: "Warning", code, message: `${what}. ${fix}`, ...(where === undefined ? {} : { target: where }) };
+  return {
+    level: "Warning",
+    code,
+    message: `${what}. ${fix}`,
+    ...(where === undefined ? {} : { target: where }),
+  };
 }
 
 function cancel(context: Context, plane: ControlPlane): Response {
-  if (plane.deployments.get(keyInPath(context)) === undefined) return refuse(context, missing(context, 1));
-  return answer(context, plane.deployments.cancel(keyInPath(context)), () => context.body(null, 204));
+  if (plane.deployments.get(keyInPath(context)) === undefined)
+    return refuse(context, missing(context, 1));
+  return answer(context, plane.deployments.cancel(keyInPath(context)), () =>
+    context.body(null, 204),
+  );
 }
 
 function listSteps(context: Context, plane: ControlPlane): Response {
   const deployment = plane.deployments.get(keyInPath(context));
   if (deployment === undefined) return refuse(context, missingSteps(context));
-  return page(context, plane.deployments.steps(deployment.key).map((step) => renderStep(deployment, step)));
+  return page(
+    context,
+    plane.deployments.steps(deployment.key).map((step) => renderStep(deployment, step)),
+  );
 }
 
 function showStep(context: Context, plane: ControlPlane): Response {

@@ -21,18 +21,32 @@ import { sitesOf } from "./subscriptions.ts";
 
 type Environment = ResourceOf<"Microsoft.Web/hostingEnvironments">;
 
-const BASE = "/subscriptions/:sub/resourcegroups/:group/providers/microsoft.web/hostingenvironments/:name";
+const BASE =
+  "/subscriptions/:sub/resourcegroups/:group/providers/microsoft.web/hostingenvironments/:name";
 
 export function environmentRoutes(plane: ControlPlane): Hono {
   const routes = new Hono();
-  const at = (path: string, words: number, show: (context: Context, environment: Environment) => Response | Promise<Response>) =>
-    routes.get(`${BASE}/${path}`, (context) => withEnvironment(context, plane, words, (found_) => show(context, found_)));
+  const at = (
+    path: string,
+    words: number,
+    show: (context: Context, environment: Environment) => Response | Promise<Response>,
+  ) =>
+    routes.get(`${BASE}/${path}`, (context) =>
+      withEnvironment(context, plane, words, (found_) => show(context, found_)),
+    );
   at("capacities/virtualip", 2, (context, one) => sent(context, virtualAddresses(plane, one)));
   at("serverfarms", 1, (context, one) => page(context, plansOf(plane, one)));
   at("sites", 1, (context, one) => page(context, sitesOf(plane, one.key)));
-  at("inboundnetworkdependenciesendpoints", 1, (context, one) => page(context, inbound(plane, one)));
+  at("inboundnetworkdependenciesendpoints", 1, (context, one) =>
+    page(context, inbound(plane, one)),
+  );
   at("outboundnetworkdependenciesendpoints", 1, (context) => page(context, outbound()));
-  at("addressledger", 1, (context, one) => page(context, plane.world.ledgerOf(one.key).map((entry) => ({ ...entry }))));
+  at("addressledger", 1, (context, one) =>
+    page(
+      context,
+      plane.world.ledgerOf(one.key).map((entry) => ({ ...entry })),
+    ),
+  );
   routes.post(`${BASE}/suspend`, (context) => suspend(context, plane, "suspended"));
   routes.post(`${BASE}/resume`, (context) => suspend(context, plane, "running"));
   routes.post(`${BASE}/reboot`, (context) =>
@@ -61,20 +75,29 @@ function environmentAt(context: Context, plane: ControlPlane, words: number): Re
     : declined(notFound(id.value));
 }
 
-function suspend(context: Context, plane: ControlPlane, to: "suspended" | "running"): Response | Promise<Response> {
+function suspend(
+  context: Context,
+  plane: ControlPlane,
+  to: "suspended" | "running",
+): Response | Promise<Response> {
   return withEnvironment(context, plane, 1, (environment) => {
     const changed = plane.resources.change(environment.key, (resource: Resource) =>
       found({ ...(resource as Environment), suspended: to === "suspended" }),
     );
     return answer(context, changed, ({ operation }) => {
-      if (operation !== undefined) followOperation(context, operation, ["Location", "Azure-AsyncOperation"], "sites");
+      if (operation !== undefined)
+        followOperation(context, operation, ["Location", "Azure-AsyncOperation"], "sites");
       return sent(context, { value: sitesOf(plane, environment.key) }, 202);
     });
   });
 }
 
 function reboot(context: Context, plane: ControlPlane, environment: Environment): Response {
-  const begun = plane.operations.begin({ kind: "action", target: environment.id, targetKey: environment.key });
+  const begun = plane.operations.begin({
+    kind: "action",
+    target: environment.id,
+    targetKey: environment.key,
+  });
   return answer(context, begun, ({ id }) => {
     plane.background(async () => {
       const done = await plane.world.rebootEnvironment(environment.key);
@@ -111,9 +134,15 @@ function virtualAddresses(plane: ControlPlane, { id, key, name }: Environment): 
 }
 
 function inbound(plane: ControlPlane, environment: Environment): readonly JsonObject[] {
-  const ends = [...new Set(REQUIRED_FLOWS.filter(({ direction }) => direction === "Inbound").map(({ from }) => from))];
+  const ends = [
+    ...new Set(
+      REQUIRED_FLOWS.filter(({ direction }) => direction === "Inbound").map(({ from }) => from),
+    ),
+  ];
   return ends.map((end) => {
-    const ports = REQUIRED_FLOWS.filter(({ direction, from }) => direction === "Inbound" && from === end).map(({ port }) => port);
+    const ports = REQUIRED_FLOWS.filter(
+      ({ direction, from }) => direction === "Inbound" && from === end,
+    ).map(({ port }) => port);
     return {
       description: DESCRIPTIONS[end] ?? end,
       endpoints: endpointsOf(plane, environment, end),
@@ -128,7 +157,11 @@ const DESCRIPTIONS: Readonly<Partial<Record<FlowEnd, string>>> = {
   subnet: "App Service Environment subnet",
 };
 
-function endpointsOf(plane: ControlPlane, { subnet }: Environment, end: FlowEnd): readonly string[] {
+function endpointsOf(
+  plane: ControlPlane,
+  { subnet }: Environment,
+  end: FlowEnd,
+): readonly string[] {
   if (end === "management-addresses") return plane.world.prefixesOfTag("AppServiceManagement");
   if (end === "load-balancer") return plane.world.prefixesOfTag("AzureLoadBalancer");
   const resource = plane.resources.get(subnet.key)?.resource;
@@ -142,8 +175,13 @@ function outbound(): readonly JsonObject[] {
     endpoints: DEPENDENCIES.filter((one) => one.category === category).map(
       ({ address, conversation, domainName }): JsonObject => ({
         domainName,
-        endpointDetails: REQUIRED_FLOWS.filter((flow) => flow.conversation === conversation && flow.direction === "Outbound")
-          .map(({ port }): JsonValue => ({ ...(address === undefined ? {} : { ipAddress: address }), port }))
+        endpointDetails: REQUIRED_FLOWS.filter(
+          (flow) => flow.conversation === conversation && flow.direction === "Outbound",
+        )
+          .map(({ port }): JsonValue => ({
+            ...(address === undefined ? {} : { ipAddress: address }),
+            port,
+          }))
           .filter((one, index, all) => all.findIndex((other) => same(one, other)) === index),
       }),
     ),

@@ -51,7 +51,12 @@ async function logs(context: Context, plane: ControlPlane): Promise<Response> {
     const value = query(context, name);
     return value === undefined || value === "" ? {} : { [name]: value };
   };
-  const listed = await plane.world.logs({ lines: lines.value, ...text("host"), ...text("program"), ...text("site") });
+  const listed = await plane.world.logs({
+    lines: lines.value,
+    ...text("host"),
+    ...text("program"),
+    ...text("site"),
+  });
   return answer(context, listed, (value) => context.json({ value }));
 }
 
@@ -110,12 +115,14 @@ function readRequest(body: JsonObject): Result<Omit<RunRequest, "onOutput">> {
   const argv = property(body, "argv");
   const input = property(body, "input");
   if (typeof at !== "string" || at === "")
-    return declined(invalid('"at" names no place', "Write internet, vnet/NAME, onprem or the name of a host."));
+    return declined(
+      invalid('"at" names no place', "Write internet, vnet/NAME, onprem or the name of a host."),
+    );
   if (!isJsonArray(argv) || argv.length === 0 || !argv.every((word) => typeof word === "string"))
     return declined(invalid('"argv" is not a list of texts', 'Write ["curl", "http://..."].'));
   if (input !== undefined && typeof input !== "string")
     return declined(invalid('"input" is not a text', "Leave it out, or give a text."));
-  return found({ at, argv: argv as readonly string[], ...(input === undefined ? {} : { input }) });
+  return found({ at, argv, ...(input === undefined ? {} : { input }) });
 }
 
 function countOf(
@@ -126,7 +133,9 @@ function countOf(
   const text = query(context, name);
   if (text === undefined || text === "") return found(usual);
   if (/^\d{1,15}$/.test(text)) return found(Math.min(Number(text), most));
-  return declined(invalid(`${name} is "${text}", not a count`, `Write a number, for example ${name}=10.`));
+  return declined(
+    invalid(`${name} is "${text}", not a count`, `Write a number, for example ${name}=10.`),
+  );
 }
 
 function invalid(what: string, fix: string): Problem {

@@ -15,7 +15,11 @@ const DNS_VERSIONS = ["2020-06-01"];
 const RESOURCES_TYPES = ["subscriptions", "deployments", "deployments/operations"];
 
 const NAMESPACES: ReadonlyMap<string, readonly string[]> = Map.groupBy(
-  [...RUNNING_TYPES, ...KEPT_TYPES, ...RESOURCES_TYPES.map((type) => `Microsoft.Resources/${type}`)],
+  [
+    ...RUNNING_TYPES,
+    ...KEPT_TYPES,
+    ...RESOURCES_TYPES.map((type) => `Microsoft.Resources/${type}`),
+  ],
   (type) => type.slice(0, type.indexOf("/")),
 );
 

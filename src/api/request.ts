@@ -70,7 +70,9 @@ export function missingVersion(context: Context): Problem | undefined {
 export function query(context: Context, name: string): string | undefined {
   const exact = context.req.query(name);
   if (exact !== undefined) return exact;
-  const entry = Object.entries(context.req.query()).find(([key]) => key.toLowerCase() === name.toLowerCase());
+  const entry = Object.entries(context.req.query()).find(
+    ([key]) => key.toLowerCase() === name.toLowerCase(),
+  );
   return entry?.[1];
 }
 

@@ -38,7 +38,10 @@ function getOrList(context: Context, plane: ControlPlane): Response {
   const { parent, type } = collection;
   const needed = parent === undefined ? groupKeyOf(context) : keyOf(parent);
   if (plane.resources.get(needed) === undefined)
-    return refuse(context, parent === undefined ? groupNotFound(groupIdOf(context)) : notFound(parent));
+    return refuse(
+      context,
+      parent === undefined ? groupNotFound(groupIdOf(context)) : notFound(parent),
+    );
   return page(context, listOf(plane, `${needed}/`, type));
 }
 
@@ -51,7 +54,11 @@ function getOne(context: Context, plane: ControlPlane, id: ResourceId): Response
   return refuse(context, notFound(id));
 }
 
-async function write(context: Context, plane: ControlPlane, how: "put" | "patch"): Promise<Response> {
+async function write(
+  context: Context,
+  plane: ControlPlane,
+  how: "put" | "patch",
+): Promise<Response> {
   const id = idInPath(context);
   if (!id.ok) return refuse(context, id.problem);
   const body = await bodyOf(context);
@@ -89,7 +96,11 @@ function answerRemoval(context: Context, { operation }: Removed, type: string): 
 }
 
 /** Rendered resources of one type whose keys begin with a prefix. */
-export function listOf(plane: ControlPlane, keyPrefix: string, type: string): readonly JsonObject[] {
+export function listOf(
+  plane: ControlPlane,
+  keyPrefix: string,
+  type: string,
+): readonly JsonObject[] {
   return plane.resources
     .list(keyPrefix)
     .filter(({ resource }) => typeOfResource(resource).toLowerCase() === type.toLowerCase())

@@ -21,8 +21,25 @@ beforeAll(async () => {
   const [keyFile, file] = [join(folder, "key.pem"), join(folder, "cert.pem")];
   execFileSync(
     "openssl",
-    ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-      "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", keyFile, "-out", file],
+    [
+      "req",
+      "-x509",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:P-256",
+      "-nodes",
+      "-days",
+      "2",
+      "-subj",
+      "/CN=localhost",
+      "-addext",
+      "subjectAltName=DNS:localhost",
+      "-keyout",
+      keyFile,
+      "-out",
+      file,
+    ],
     { stdio: "ignore" },
   );
   certificate = readFileSync(file, "utf8");
@@ -39,24 +56,48 @@ afterAll(async () => {
 });
 
 async function ask(method: string, path: string, body?: string) {
-  return await new Promise<{ status: number; headers: Record<string, unknown>; text: string }>((resolve, reject) => {
-    const call = request(
-      { host: "127.0.0.1", port: server.port, servername: "localhost", ca: certificate, method, path,
-        headers: { Host: `localhost:${server.port}`, Authorization: `Bearer ${TOKEN}`, ...(body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) }) } },
-      async (response) => resolve({ status: response.statusCode ?? 0, headers: response.headers, text: await text(response) }),
-    );
-    call.once("error", reject);
-    call.end(body);
-  });
+  return await new Promise<{ status: number; headers: Record<string, unknown>; text: string }>(
+    (resolve, reject) => {
+      const call = request(
+        {
+          host: "127.0.0.1",
+          port: server.port,
+          servername: "localhost",
+          ca: certificate,
+          method,
+          path,
+          headers: {
+            Host: `localhost:${server.port}`,
+            Authorization: `Bearer ${TOKEN}`,
+            ...(body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) }),
+          },
+        },
+        (response) => {
+          const { headers, statusCode: status = 0 } = response;
+          text(response).then((whole) => resolve({ status, headers, text: whole }), reject);
+        },
+      );
+      call.once("error", reject);
+      call.end(body);
+    },
+  );
 }
 
 test("answers over TLS, and operations lead to the name the client used", async () => {
   const scope = `/subscriptions/${t.plane.account.subscriptionId}//resourcegroups/rg1`;
-  expect((await ask("PUT", `${scope}?api-version=2021-04-01`, '{"location":"here"}')).status).toBe(201);
-  const put = await ask("PUT", `${scope}/providers/Microsoft.Network/routeTables/r?api-version=2021-08-01`, '{"location":"here"}');
+  expect((await ask("PUT", `${scope}?api-version=2021-04-01`, '{"location":"here"}')).status).toBe(
+    201,
+  );
+  const put = await ask(
+    "PUT",
+    `${scope}/providers/Microsoft.Network/routeTables/r?api-version=2021-08-01`,
+    '{"location":"here"}',
+  );
   const url = new URL(String(put.headers["azure-asyncoperation"]));
   expect(url.origin).toBe(`https://localhost:${server.port}`);
-  expect(JSON.parse((await ask("GET", url.pathname + url.search)).text)).toMatchObject({ name: expect.any(String) });
+  expect(JSON.parse((await ask("GET", url.pathname + url.search)).text)).toMatchObject({
+    name: expect.any(String),
+  });
   expect((await ask("HEAD", `${scope}?api-version=2021-04-01`)).status).toBe(204);
 });
 
@@ -71,6 +112,9 @@ test("a port that is taken is a problem that says so", async () => {
   const address = other.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const refused = await serveApi({ app: t.app, certificate, key, address: "127.0.0.1", port });
-  expect(refused).toMatchObject({ ok: false, problem: { code: "PortInUse", where: `127.0.0.1:${port}` } });
+  expect(refused).toMatchObject({
+    ok: false,
+    problem: { code: "PortInUse", where: `127.0.0.1:${port}` },
+  });
   await new Promise((resolve) => other.close(resolve));
 });

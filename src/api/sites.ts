@@ -14,10 +14,24 @@ import { type Context, Hono } from "hono";
 import { keyOf } from "../arm/ids.ts";
 import { isJsonObject, type JsonObject, property } from "../arm/json.ts";
 import type { Resource } from "../arm/resources.ts";
-import { declined, found, type Problem, problemOf, ProblemError, type Result } from "../base/problem.ts";
+import {
+  declined,
+  found,
+  type Problem,
+  problemOf,
+  ProblemError,
+  type Result,
+} from "../base/problem.ts";
 import { notFound } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
-import { changeBinding, changeByPart, notAnApp, type Site, sitePart, type SitePart } from "../control/site-parts.ts";
+import {
+  changeBinding,
+  changeByPart,
+  notAnApp,
+  type Site,
+  sitePart,
+  type SitePart,
+} from "../control/site-parts.ts";
 import { answer, followOperation, page, refuse, sent } from "./answer.ts";
 import { bodyOf, idInPath, segmentCount } from "./request.ts";
 
@@ -38,16 +52,27 @@ export function siteRoutes(plane: ControlPlane, options: SiteRoutesOptions): Hon
   routes.patch(part, (context) => writePart(context, plane, "patch"));
   routes.get(`${BASE}/config/slotconfignames`, (context) => slotNames(context, plane));
   const bindings = `${BASE}/hostnamebindings`;
-  routes.get(bindings, (context) => withSite(context, plane, 1, (site) => page(context, site.hostNames.map((name) => bindingOf(site, name)))));
-  routes.get(`${bindings}/:host`, (context) => withSite(context, plane, 2, (site) => showBinding(context, site)));
+  routes.get(bindings, (context) =>
+    withSite(context, plane, 1, (site) =>
+      page(
+        context,
+        site.hostNames.map((name) => bindingOf(site, name)),
+      ),
+    ),
+  );
+  routes.get(`${bindings}/:host`, (context) =>
+    withSite(context, plane, 2, (site) => showBinding(context, site)),
+  );
   routes.put(`${bindings}/:host`, (context) => bind(context, plane, "bound"));
   routes.delete(`${bindings}/:host`, (context) => bind(context, plane, "free"));
   routes.post(`${BASE}/start`, (context) => enable(context, plane, { enabled: true }));
   routes.post(`${BASE}/stop`, (context) => enable(context, plane, { enabled: false }));
-  routes.post(`${BASE}/restart`, (context) => withSite(context, plane, 1, async (site) => {
-    const done = await plane.world.restartSite(site.key);
-    return answer(context, done, () => context.body(null, 200));
-  }));
+  routes.post(`${BASE}/restart`, (context) =>
+    withSite(context, plane, 1, async (site) => {
+      const done = await plane.world.restartSite(site.key);
+      return answer(context, done, () => context.body(null, 200));
+    }),
+  );
   routes.post(`${BASE}/extensions/zipdeploy`, (context) =>
     withSite(context, plane, 2, (site) => takeZip(context, plane, site, options)),
   );
@@ -64,7 +89,9 @@ async function withSite(
   const id = idInPath(context, segmentCount(context) - words);
   if (!id.ok) return refuse(context, id.problem);
   const resource = plane.resources.get(keyOf(id.value))?.resource;
-  return resource?.type === "Microsoft.Web/sites" ? work(resource) : refuse(context, notFound(id.value));
+  return resource?.type === "Microsoft.Web/sites"
+    ? work(resource)
+    : refuse(context, notFound(id.value));
 }
 
 function partIn(context: Context): SitePart {
@@ -73,11 +100,18 @@ function partIn(context: Context): SitePart {
   return part;
 }
 
-function showPart(context: Context, plane: ControlPlane, how: "public" | "secret"): Promise<Response> {
+function showPart(
+  context: Context,
+  plane: ControlPlane,
+  how: "public" | "secret",
+): Promise<Response> {
   return withSite(context, plane, how === "secret" ? 3 : 2, (site) => {
     const part = partIn(context);
     // A plain GET never shows secrets; clients POST to list for them.
-    return sent(context, renderPart(context, site, part.secret && how === "public" ? {} : part.show(site)));
+    return sent(
+      context,
+      renderPart(context, site, part.secret && how === "public" ? {} : part.show(site)),
+    );
   });
 }
 
@@ -114,7 +148,12 @@ function writePart(context: Context, plane: ControlPlane, how: "put" | "patch"):
 function slotNames(context: Context, plane: ControlPlane): Promise<Response> {
   return withSite(context, plane, 2, (site) => {
     const id = `${site.id}/config/slotConfigNames`;
-    const empty = { id, name: "slotConfigNames", type: "Microsoft.Web/sites/config", properties: {} };
+    const empty = {
+      id,
+      name: "slotConfigNames",
+      type: "Microsoft.Web/sites/config",
+      properties: {},
+    };
     return sent(context, plane.view(keyOf(id)) ?? empty);
   });
 }
@@ -156,10 +195,16 @@ function bind(context: Context, plane: ControlPlane, to: "bound" | "free"): Prom
   });
 }
 
-function enable(context: Context, plane: ControlPlane, change: { readonly enabled: boolean }): Promise<Response> {
+function enable(
+  context: Context,
+  plane: ControlPlane,
+  change: { readonly enabled: boolean },
+): Promise<Response> {
   return withSite(context, plane, 1, (site) => {
     const changed = plane.resources.change(site.key, (resource: Resource) =>
-      resource.type === "Microsoft.Web/sites" ? found({ ...resource, ...change }) : declined(notAnApp(resource)),
+      resource.type === "Microsoft.Web/sites"
+        ? found({ ...resource, ...change })
+        : declined(notAnApp(resource)),
     );
     return answer(context, changed, () => context.body(null, 200));
   });
@@ -205,7 +250,11 @@ function deploymentBroke(thrown: unknown, site: Site): Problem {
   });
 }
 
-async function storeBody(context: Context, file: string, options: SiteRoutesOptions): Promise<Result<"stored">> {
+async function storeBody(
+  context: Context,
+  file: string,
+  options: SiteRoutesOptions,
+): Promise<Result<"stored">> {
   const { body } = context.req.raw;
   if (body === null)
     return declined({
@@ -222,7 +271,7 @@ async function storeBody(context: Context, file: string, options: SiteRoutesOpti
   });
   try {
     await mkdir(options.scratch, { recursive: true, mode: 0o700 });
-    await pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), counted, createWriteStream(file, { mode: 0o600 }));
+    await pipeline(Readable.fromWeb(body), counted, createWriteStream(file, { mode: 0o600 }));
     return found("stored");
   } catch (thrown) {
     if (thrown instanceof ProblemError) return declined(thrown.problem);

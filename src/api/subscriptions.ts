@@ -10,7 +10,15 @@ import { bodyOfProblem } from "../control/error-body.ts";
 import { groupNotFound, subscriptionNotFound } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
 import type { StoredResource } from "../control/wanted.ts";
-import { answer, followOperation, lookAgain, page, refuse, sent, statusOfProblem } from "./answer.ts";
+import {
+  answer,
+  followOperation,
+  lookAgain,
+  page,
+  refuse,
+  sent,
+  statusOfProblem,
+} from "./answer.ts";
 import { listProviders, provider } from "./providers.ts";
 import { bodyOf, idInPath, query } from "./request.ts";
 import { answerWrite, listOf, typeOfResource, viewsOf } from "./resources.ts";
@@ -50,7 +58,14 @@ export function subscriptionRoutes(plane: ControlPlane): Hono {
 function groups(routes: Hono, plane: ControlPlane): void {
   const one = "/subscriptions/:sub/resourcegroups/:group";
   routes.get("/subscriptions/:sub/resourcegroups", (context) =>
-    page(context, listOf(plane, `/subscriptions/${context.req.param("sub")}/`, "Microsoft.Resources/resourceGroups")),
+    page(
+      context,
+      listOf(
+        plane,
+        `/subscriptions/${context.req.param("sub")}/`,
+        "Microsoft.Resources/resourceGroups",
+      ),
+    ),
   );
   routes.get(one, (context) => {
     const group = groupAt(context, plane);
@@ -134,7 +149,9 @@ export function sitesOf(plane: ControlPlane, environmentKey: string): readonly J
   const all = plane.resources.list("").map(({ resource }) => resource);
   const plans = new Set(
     all.flatMap((one) =>
-      one.type === "Microsoft.Web/serverfarms" && one.environment.key === environmentKey ? [one.key] : [],
+      one.type === "Microsoft.Web/serverfarms" && one.environment.key === environmentKey
+        ? [one.key]
+        : [],
     ),
   );
   return all.flatMap((one) =>
@@ -178,8 +195,12 @@ function shortView(plane: ControlPlane, stored: StoredResource, expand: string):
   const properties = view["properties"] as JsonObject | undefined;
   return {
     ...short,
-    ...(expand.includes("createdtime") ? { createdTime: new Date(stored.createdAt).toISOString() } : {}),
-    ...(expand.includes("changedtime") ? { changedTime: new Date(stored.changedAt).toISOString() } : {}),
+    ...(expand.includes("createdtime")
+      ? { createdTime: new Date(stored.createdAt).toISOString() }
+      : {}),
+    ...(expand.includes("changedtime")
+      ? { changedTime: new Date(stored.changedAt).toISOString() }
+      : {}),
     ...(expand.includes("provisioningstate")
       ? { provisioningState: properties?.["provisioningState"] ?? "Succeeded" }
       : {}),
@@ -195,7 +216,8 @@ function readFilter(text: string): Filter {
   const conditions = text.split(/\s+and\s+/i).filter((part) => part.trim() !== "");
   const tests: ((stored: StoredResource) => boolean)[] = [];
   for (const condition of conditions) {
-    const [, name = "", value = ""] = /^\s*\(?\s*(\w+)\s+eq\s+'([^']*)'\s*\)?\s*$/i.exec(condition) ?? [];
+    const [, name = "", value = ""] =
+      /^\s*\(?\s*(\w+)\s+eq\s+'([^']*)'\s*\)?\s*$/i.exec(condition) ?? [];
     const read = FILTERS[name.toLowerCase()];
     if (read === undefined) return { ok: false, problem: invalidFilter(condition) };
     tests.push((stored) => read(stored, value));
@@ -259,7 +281,13 @@ function subscriptionOf({ account }: ControlPlane): JsonObject {
 
 function tenantOf({ account }: ControlPlane): JsonObject {
   const { tenantId } = account;
-  return { id: `/tenants/${tenantId}`, tenantId, displayName: "OpenASE", tenantCategory: "Home", domains: [] };
+  return {
+    id: `/tenants/${tenantId}`,
+    tenantId,
+    displayName: "OpenASE",
+    tenantCategory: "Home",
+    domains: [],
+  };
 }
 
 function locationOf({ account }: ControlPlane): JsonObject {
@@ -271,4 +299,3 @@ function locationOf({ account }: ControlPlane): JsonObject {
     metadata: { regionType: "Physical", regionCategory: "Recommended" },
   };
 }
-

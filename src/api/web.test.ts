@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { openTestPlane, type TestPlane } from "../../test/support/plane.ts";
+import { type Loose, openTestPlane, type TestPlane } from "../../test/support/plane.ts";
 
 const NETWORK = "{rg}/providers/Microsoft.Network";
 const WEB = "{rg}/providers/Microsoft.Web";
@@ -39,7 +39,7 @@ const plan = (capacity: number, name = "I1") => ({
   properties: { hostingEnvironmentProfile: { id: ENVIRONMENT } },
 });
 const site = (more = {}) => ({ location: "here", properties: { serverFarmId: PLAN, ...more } });
-const codeOf = async (asked: Promise<{ json: any }>) => (await asked).json.error.code;
+const codeOf = async (asked: Promise<{ json: Loose }>) => (await asked).json.error.code;
 
 async function stand(): Promise<void> {
   await t.ask("PUT", ENVIRONMENT, environment("ase"));
@@ -50,7 +50,10 @@ async function stand(): Promise<void> {
 describe("status codes that clients of each type take", () => {
   test("environments 201 and 202, plans and apps 200 only", async () => {
     expect((await t.ask("PUT", ENVIRONMENT, environment("ase"))).status).toBe(201);
-    for (const [path, body] of [[PLAN, plan(1)], [SITE, site()]] as const) {
+    for (const [path, body] of [
+      [PLAN, plan(1)],
+      [SITE, site()],
+    ] as const) {
       const put = await t.ask("PUT", path, body);
       expect(put.status).toBe(200);
       expect(put.headers.get("Azure-AsyncOperation")).toMatch(/\/providers\/Microsoft\.Web\//);
@@ -68,21 +71,43 @@ describe("status codes that clients of each type take", () => {
 describe("an environment among its neighbours", () => {
   test("has its subnet for itself, and the subnet shows it", async () => {
     await stand();
-    expect(await codeOf(t.ask("PUT", `${WEB}/hostingEnvironments/other`, environment("ase")))).toBe("SubnetInUse");
-    const card = { properties: { ipConfigurations: [{ name: "i", properties: { subnet: { id: `${NETWORK}/virtualNetworks/v/subnets/ase` } } }] } };
+    expect(await codeOf(t.ask("PUT", `${WEB}/hostingEnvironments/other`, environment("ase")))).toBe(
+      "SubnetInUse",
+    );
+    const card = {
+      properties: {
+        ipConfigurations: [
+          { name: "i", properties: { subnet: { id: `${NETWORK}/virtualNetworks/v/subnets/ase` } } },
+        ],
+      },
+    };
     expect(await codeOf(t.ask("PUT", `${NETWORK}/networkInterfaces/n`, card))).toBe("SubnetInUse");
-    const gateway = { properties: { gatewayIPConfigurations: [{ properties: { subnet: { id: `${NETWORK}/virtualNetworks/v/subnets/ase` } } }] } };
-    expect(await codeOf(t.ask("PUT", `${NETWORK}/applicationGateways/g`, gateway))).toBe("SubnetInUse");
+    const gateway = {
+      properties: {
+        gatewayIPConfigurations: [
+          { properties: { subnet: { id: `${NETWORK}/virtualNetworks/v/subnets/ase` } } },
+        ],
+      },
+    };
+    expect(await codeOf(t.ask("PUT", `${NETWORK}/applicationGateways/g`, gateway))).toBe(
+      "SubnetInUse",
+    );
     const subnet = (await t.ask("GET", `${NETWORK}/virtualNetworks/v/subnets/ase`)).json;
     expect(subnet.properties.resourceNavigationLinks).toHaveLength(1);
   });
 
   test("keeps its subnet and its kind, and the subnet its prefix", async () => {
     await stand();
-    expect(await codeOf(t.ask("PUT", ENVIRONMENT, environment("small")))).toBe("HostingEnvironmentImmutable");
-    expect(await codeOf(t.ask("PUT", ENVIRONMENT, environment("ase", { internalLoadBalancingMode: 3 })))).toBe("HostingEnvironmentImmutable");
+    expect(await codeOf(t.ask("PUT", ENVIRONMENT, environment("small")))).toBe(
+      "HostingEnvironmentImmutable",
+    );
+    expect(
+      await codeOf(t.ask("PUT", ENVIRONMENT, environment("ase", { internalLoadBalancingMode: 3 }))),
+    ).toBe("HostingEnvironmentImmutable");
     const wider = { properties: { addressPrefix: "10.0.4.0/23" } };
-    expect(await codeOf(t.ask("PUT", `${NETWORK}/virtualNetworks/v/subnets/ase`, wider))).toBe("InUsePrefixCannotBeDeleted");
+    expect(await codeOf(t.ask("PUT", `${NETWORK}/virtualNetworks/v/subnets/ase`, wider))).toBe(
+      "InUsePrefixCannotBeDeleted",
+    );
     for (const path of [`${NETWORK}/virtualNetworks/v/subnets/ase`, `${NETWORK}/virtualNetworks/v`])
       expect(await codeOf(t.ask("DELETE", path))).toBe("InUseSubnetCannotBeDeleted");
   });
@@ -101,7 +126,8 @@ describe("an environment among its neighbours", () => {
     expect(await codeOf(t.ask("DELETE", ENVIRONMENT))).toBe("HostingEnvironmentInUse");
     expect(await codeOf(t.ask("DELETE", PLAN))).toBe("ServerFarmInUse");
     expect((await t.ask("DELETE", `${ENVIRONMENT}?forceDelete=true`)).status).toBe(202);
-    for (const path of [ENVIRONMENT, PLAN, SITE]) expect((await t.ask("GET", path)).status).toBe(404);
+    for (const path of [ENVIRONMENT, PLAN, SITE])
+      expect((await t.ask("GET", path)).status).toBe(404);
   });
 
   test("its names are its own", async () => {
@@ -110,7 +136,8 @@ describe("an environment among its neighbours", () => {
     const twin = "{s}/resourceGroups/rg2/providers/Microsoft.Web/sites/APP1";
     expect(await codeOf(t.ask("PUT", twin, site()))).toBe("HostNameInUse");
     const check = async (name: string, type: string) =>
-      (await t.ask("POST", "{s}/providers/Microsoft.Web/checknameavailability", { name, type })).json.nameAvailable;
+      (await t.ask("POST", "{s}/providers/Microsoft.Web/checknameavailability", { name, type }))
+        .json.nameAvailable;
     expect([await check("app1", "Site"), await check("app2", "Site")]).toEqual([false, true]);
     expect(await check("demo", "Microsoft.Web/hostingEnvironments")).toBe(false);
   });
@@ -133,18 +160,33 @@ describe("what an environment offers", () => {
   });
 
   test("the flows it depends on", async () => {
-    const inbound = (await t.ask("GET", `${ENVIRONMENT}/inboundNetworkDependenciesEndpoints`)).json.value;
-    expect(inbound).toContainEqual({ description: "App Service management", endpoints: ["13.66.140.0/32"], ports: ["454", "455"] });
-    expect(inbound).toContainEqual({ description: "App Service Environment subnet", endpoints: ["10.0.0.0/24"], ports: ["All"] });
-    const outbound = (await t.ask("GET", `${ENVIRONMENT}/outboundNetworkDependenciesEndpoints`)).json.value;
-    expect(outbound.find((one: any) => one.category === "Azure SQL Database").endpoints[0].endpointDetails).toEqual([{ port: 1433 }]);
+    const inbound = (await t.ask("GET", `${ENVIRONMENT}/inboundNetworkDependenciesEndpoints`)).json
+      .value;
+    expect(inbound).toContainEqual({
+      description: "App Service management",
+      endpoints: ["13.66.140.0/32"],
+      ports: ["454", "455"],
+    });
+    expect(inbound).toContainEqual({
+      description: "App Service Environment subnet",
+      endpoints: ["10.0.0.0/24"],
+      ports: ["All"],
+    });
+    const outbound = (await t.ask("GET", `${ENVIRONMENT}/outboundNetworkDependenciesEndpoints`))
+      .json.value;
+    expect(
+      outbound.find((one: Loose) => one.category === "Azure SQL Database").endpoints[0]
+        .endpointDetails,
+    ).toEqual([{ port: 1433 }]);
   });
 
   test("suspend, resume and reboot", async () => {
     const suspended = await t.ask("POST", `${ENVIRONMENT}/suspend`);
     expect(suspended.status).toBe(202);
     t.world.settle();
-    expect((await t.ask("GET", suspended.headers.get("Location") ?? "")).json.value[0].name).toBe("app1");
+    expect((await t.ask("GET", suspended.headers.get("Location") ?? "")).json.value[0].name).toBe(
+      "app1",
+    );
     expect((await t.ask("GET", ENVIRONMENT)).json.properties.suspended).toBe(true);
     await t.ask("POST", `${ENVIRONMENT}/resume`);
     expect((await t.ask("GET", ENVIRONMENT)).json.properties.suspended).toBe(false);
@@ -157,25 +199,36 @@ describe("what an app offers", () => {
   beforeEach(stand);
 
   test("settings are replaced by PUT and shown by POST list only", async () => {
-    const list = async () => (await t.ask("POST", `${SITE}/config/appsettings/list`)).json.properties;
+    const list = async () =>
+      (await t.ask("POST", `${SITE}/config/appsettings/list`)).json.properties;
     expect(await list()).toEqual({ A: "1" });
     expect((await t.ask("GET", `${SITE}/config/appsettings`)).json.properties).toEqual({});
-    expect((await t.ask("PUT", `${SITE}/config/appsettings`, { properties: { B: 2 } })).status).toBe(200);
+    expect(
+      (await t.ask("PUT", `${SITE}/config/appsettings`, { properties: { B: 2 } })).status,
+    ).toBe(200);
     expect(await list()).toEqual({ B: "2" });
-    await t.ask("PUT", `${SITE}/config/connectionstrings`, { properties: { db: { value: "x", type: "SQLAzure" } } });
-    expect((await t.ask("POST", `${SITE}/config/connectionstrings/list`)).json.properties.db.value).toBe("x");
+    await t.ask("PUT", `${SITE}/config/connectionstrings`, {
+      properties: { db: { value: "x", type: "SQLAzure" } },
+    });
+    expect(
+      (await t.ask("POST", `${SITE}/config/connectionstrings/list`)).json.properties.db.value,
+    ).toBe("x");
     expect((await t.ask("GET", `${SITE}/config/slotConfigNames`)).status).toBe(200);
   });
 
   test("configuration keeps what a change does not name", async () => {
-    await t.ask("PATCH", `${SITE}/config/web`, { properties: { alwaysOn: true, minTlsVersion: "1.2" } });
+    await t.ask("PATCH", `${SITE}/config/web`, {
+      properties: { alwaysOn: true, minTlsVersion: "1.2" },
+    });
     await t.ask("PATCH", `${SITE}/config/web`, { properties: { appCommandLine: "node x.js" } });
     expect((await t.ask("GET", `${SITE}/config/web`)).json.properties).toMatchObject({
       alwaysOn: true,
       minTlsVersion: "1.2",
       appCommandLine: "node x.js",
     });
-    expect((await t.ask("POST", `${SITE}/config/appsettings/list`)).json.properties).toEqual({ A: "1" });
+    expect((await t.ask("POST", `${SITE}/config/appsettings/list`)).json.properties).toEqual({
+      A: "1",
+    });
   });
 
   test("start, stop and restart", async () => {
@@ -194,7 +247,9 @@ describe("what an app offers", () => {
     expect((await t.ask("GET", SITE)).json.properties.hostNames).toContain("www.contoso.test");
     expect((await t.ask("DELETE", binding)).status).toBe(200);
     expect((await t.ask("GET", binding)).status).toBe(404);
-    expect(await codeOf(t.ask("PUT", `${SITE}/hostNameBindings/no_name`, {}))).toBe("InvalidHostName");
+    expect(await codeOf(t.ask("PUT", `${SITE}/hostNameBindings/no_name`, {}))).toBe(
+      "InvalidHostName",
+    );
   });
 
   test("content arrives as a zip, up to a size, and nothing of it stays behind", async () => {
@@ -209,12 +264,26 @@ describe("what an app offers", () => {
 
   test("parts are written by templates too", async () => {
     const resources = [
-      { type: "Microsoft.Web/sites/config", apiVersion: "2022-03-01", name: "app1/appsettings", properties: { C: "3" } },
-      { type: "Microsoft.Web/sites/hostNameBindings", apiVersion: "2022-03-01", name: "app1/a.contoso.test", properties: {} },
+      {
+        type: "Microsoft.Web/sites/config",
+        apiVersion: "2022-03-01",
+        name: "app1/appsettings",
+        properties: { C: "3" },
+      },
+      {
+        type: "Microsoft.Web/sites/hostNameBindings",
+        apiVersion: "2022-03-01",
+        name: "app1/a.contoso.test",
+        properties: {},
+      },
     ];
-    const put = await t.ask("PUT", "{rg}/providers/Microsoft.Resources/deployments/d", { properties: { template: { resources } } });
+    const put = await t.ask("PUT", "{rg}/providers/Microsoft.Resources/deployments/d", {
+      properties: { template: { resources } },
+    });
     expect(await t.follow(put)).toMatchObject({ status: "Succeeded" });
-    expect((await t.ask("POST", `${SITE}/config/appsettings/list`)).json.properties).toEqual({ C: "3" });
+    expect((await t.ask("POST", `${SITE}/config/appsettings/list`)).json.properties).toEqual({
+      C: "3",
+    });
     expect((await t.ask("GET", SITE)).json.properties.hostNames).toContain("a.contoso.test");
   });
 });

@@ -26,7 +26,8 @@ async function checkName(context: Context, plane: ControlPlane): Promise<Respons
   const body = await bodyOf(context);
   if (!body.ok) return refuse(context, body.problem);
   const name = property(body.value, "name");
-  const asked = String(property(body.value, "type") ?? "").toLowerCase();
+  const written = property(body.value, "type");
+  const asked = typeof written === "string" ? written.toLowerCase() : "";
   if (typeof name !== "string" || name === "")
     return refuse(context, {
       code: "InvalidRequestContent",
@@ -38,7 +39,8 @@ async function checkName(context: Context, plane: ControlPlane): Promise<Respons
     .list("")
     .find(
       ({ resource }) =>
-        typeOfResource(resource).toLowerCase() === type && resource.name.toLowerCase() === name.toLowerCase(),
+        typeOfResource(resource).toLowerCase() === type &&
+        resource.name.toLowerCase() === name.toLowerCase(),
     );
   if (holder === undefined) return sent(context, { nameAvailable: true, reason: "", message: "" });
   return sent(context, {
@@ -83,5 +85,10 @@ const STACK = {
   name: "node",
   type: "Microsoft.Web/webAppStacks",
   location: null,
-  properties: { displayText: "Node", value: "node", preferredOs: "linux", majorVersions: [RUNTIME] },
+  properties: {
+    displayText: "Node",
+    value: "node",
+    preferredOs: "linux",
+    majorVersions: [RUNTIME],
+  },
 };

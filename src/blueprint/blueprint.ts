@@ -85,6 +85,8 @@ export type Host = {
   readonly role: Role | "Machine" | "Visitor" | "Endpoint";
   /** Resource id of the environment it belongs to. */
   readonly environment?: string;
+  /** Another number is another host: it was rebooted. */
+  readonly incarnation?: number;
   /** Passes on packets that are not its own: a virtual appliance. */
   readonly forwards: boolean;
   /** Of the plan's size; absent for infrastructure. All programs of the host share them. */

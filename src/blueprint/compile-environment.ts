@@ -153,6 +153,7 @@ class HostDraft {
       },
       role,
       environment: this.#environment.id,
+      incarnation: this.#wanted.incarnationOf(name),
       forwards: false,
       programs: [],
     };
@@ -173,7 +174,6 @@ class HostDraft {
 
   #app(site: ResourceOf<"Microsoft.Web/sites">, host: Host, limits: App["limits"]): App {
     const content = this.#wanted.contentOf(site.key);
-    const number = this.#ledger.number("site", site.key);
     const command = site.config.appCommandLine;
     const domain = environmentDomain(this.#environment);
     return {
@@ -188,9 +188,9 @@ class HostDraft {
       content: content.folder,
       version: content.version,
       address: host.place.address,
-      port: FIRST_APP_PORT + number,
+      port: FIRST_APP_PORT + content.number,
       settings: { WEBSITE_HOSTNAME: appHostName(site.name, domain), ...site.appSettings },
-      user: FIRST_APP_USER + number,
+      user: userOfSite(content.number),
       limits,
     };
   }
@@ -289,6 +289,11 @@ const ROLE_WORDS: Record<Role, string> = {
 /** Ports and user ids of apps begin above these; a site keeps its own while it lives. */
 const FIRST_APP_PORT = 8_080;
 const FIRST_APP_USER = 30_000;
+
+/** The user id on this machine that a site's files and processes belong to. */
+export function userOfSite(siteNumber: number): number {
+  return FIRST_APP_USER + siteNumber;
+}
 
 function sitesOfPlan(declared: Declared, plan: ResourceOf<"Microsoft.Web/serverfarms">) {
   return declared.all("Microsoft.Web/sites").filter((site) => site.plan.key === plan.key);

@@ -77,8 +77,8 @@ function leadsToOthers(host: Host): boolean {
   return host.programs.some(({ kind }) => kind === "front-end");
 }
 
-function natureOf({ place, role, forwards }: Host) {
-  return { place, role, forwards };
+function natureOf({ place, role, forwards, incarnation }: Host) {
+  return { place, role, forwards, incarnation };
 }
 
 function apart(network: Network | undefined) {

@@ -5,13 +5,14 @@
  * balancer, inbound gate of the receiver, and the way back. Nothing is sent.
  */
 import { PLATFORM_ADDRESS } from "../environment/ports.ts";
-import { compileRules, type Packet } from "../network/evaluate.ts";
+import { compileRules, type Evaluate, type Packet } from "../network/evaluate.ts";
 import { contains, type Ipv4 } from "../network/prefix.ts";
 import type { Route } from "../network/route.ts";
 import { selectRoute } from "../network/select-route.ts";
 import type { Direction } from "../network/rule.ts";
 import type { Blueprint, Host, Network, Subnet, Translation } from "./blueprint.ts";
 import type { Probe } from "./probes.ts";
+import { listenerAt } from "./walk-listeners.ts";
 
 export type Flow = {
   readonly from:
@@ -26,7 +27,7 @@ export type Flow = {
 
 /** Who decided about a packet. */
 export type Decider = {
-  readonly kind: "rule" | "route" | "balancer" | "host";
+  readonly kind: "rule" | "route" | "balancer" | "host" | "program";
   readonly name: string;
   /** Resource id of the group or table, where there is one. */
   readonly id?: string;
@@ -37,8 +38,9 @@ export type WalkStep = { readonly at: string; readonly what: string; readonly de
 
 export type Walk = {
   readonly delivered: boolean;
-  /** Name of the host that got it. */
+  /** Name of the host that got it, and of its program. */
   readonly host?: string;
+  readonly program?: string;
   readonly steps: readonly WalkStep[];
   readonly stoppedBy?: Decider;
 };
@@ -50,11 +52,21 @@ const CLIENT_PORT = 50_000;
 
 /** @returns where the flow ends; where several targets are possible, the worst of them */
 export function walk(blueprint: Blueprint, flow: Flow): Walk {
-  return new Walker(blueprint, flow).walk();
+  return openWalk(blueprint)(flow);
 }
 
-/** The rule or route that stops a probe; undefined when the law lets it pass. */
+/** For many flows through one blueprint: each gate is compiled once. */
+export function openWalk(blueprint: Blueprint): (flow: Flow) => Walk {
+  const gates = new Map<Subnet, Evaluate>();
+  return (flow) => new Walker(blueprint, flow, gates).walk();
+}
+
+/** What stops a probe; undefined when the law lets it pass. */
 export function explainProbe(blueprint: Blueprint, probe: Probe): Decider | undefined {
+  return walk(blueprint, flowOf(probe)).stoppedBy;
+}
+
+export function flowOf(probe: Probe): Flow {
   const from: Flow["from"] =
     probe.from.kind === "host"
       ? { kind: "host", name: probe.from.name }
@@ -62,17 +74,19 @@ export function explainProbe(blueprint: Blueprint, probe: Probe): Decider | unde
         ? { kind: "internet", address: probe.from.address }
         : { kind: "load-balancer", network: probe.from.network };
   const { address: to, protocol, port: toPort } = probe.to;
-  return walk(blueprint, { from, to, protocol, fromPort: CLIENT_PORT, toPort }).stoppedBy;
+  return { from, to, protocol, fromPort: CLIENT_PORT, toPort };
 }
 
 class Walker {
   readonly #blueprint: Blueprint;
   readonly #flow: Flow;
+  readonly #gates: Map<Subnet, Evaluate>;
   readonly #steps: WalkStep[] = [];
 
-  constructor(blueprint: Blueprint, flow: Flow) {
+  constructor(blueprint: Blueprint, flow: Flow, gates: Map<Subnet, Evaluate>) {
     this.#blueprint = blueprint;
     this.#flow = flow;
+    this.#gates = gates;
   }
 
   walk(): Walk {
@@ -110,7 +124,7 @@ class Walker {
   /** From a host's router on: its subnet's routes, appliances, the edge. */
   #inside(network: Network, source: Ipv4, subnet: Subnet | undefined, hops: number): Walk {
     const { to, toPort } = this.#flow;
-    if (to === PLATFORM_ADDRESS) return this.#arrive("the platform");
+    if (to === PLATFORM_ADDRESS) return this.#atOutside(to);
     const balancer = translationAt(network, "router", to, toPort, this.#flow.protocol);
     if (balancer !== undefined) return this.#translated(network, source, balancer);
     const route = subnet === undefined ? undefined : selectRoute(subnet.routes, to);
@@ -120,7 +134,7 @@ class Walker {
       this.#steps.push({ at: subnet?.name ?? network.name, what: `route ${route.prefix} -> ${kind}`, decidedBy: routeDecider(route, to) });
     switch (kind) {
       case "VnetLocal":
-        return this.#deliver(network, source, to, toPort);
+        return this.#replyInside(network, to, source, this.#deliver(network, source, to, toPort));
       case "Internet":
         return this.#leave(network, source);
       case "VirtualAppliance":
@@ -159,14 +173,20 @@ class Walker {
   /** From the world outside to an endpoint or through a VIP. */
   #fromOutside(source: Ipv4): Walk {
     const { to, toPort, protocol } = this.#flow;
-    const endpoint = this.#blueprint.hosts.find(({ place }) => place.kind === "internet" && place.address === to);
-    if (endpoint !== undefined) return this.#arrive(endpoint.name);
     for (const network of this.#blueprint.networks) {
       const balancer = translationAt(network, "edge", to, toPort, protocol);
       if (balancer !== undefined) return this.#translated(network, source, balancer);
       if (network.publicAddresses.some(({ address }) => address === to))
         return this.#stop("balancer", to, `nothing is behind ${to}:${toPort}`);
     }
+    if (to !== PLATFORM_ADDRESS) return this.#atOutside(to);
+    return this.#stop("host", to, `${to} is reached from inside a virtual network only`);
+  }
+
+  /** At a host that stands in no network: of the internet, or the platform's own. */
+  #atOutside(to: Ipv4): Walk {
+    const host = this.#blueprint.hosts.find(({ place }) => place.kind === "internet" && place.address === to);
+    if (host !== undefined) return this.#arrive(host, this.#flow.toPort);
     return this.#stop("host", to, `nobody on the internet has the address ${to}`);
   }
 
@@ -174,9 +194,16 @@ class Walker {
     const { address, port } = translation;
     this.#steps.push({ at: translation.at === "edge" ? `edge of ${network.name}` : network.name, what: `${address}:${port} is balanced` });
     const walks = translation.targets.map((target) => {
+      if (source === target.address)
+        return this.#stop(
+          "balancer",
+          address,
+          `${address}:${port} may choose the sender ${source} itself, and then the reply never passes the balancer`,
+        );
       const walked = this.#deliver(network, source, target.address, target.port);
-      if (!walked.delivered || translation.at === "router") return walked;
-      return this.#wayBack(network, target.address, source, walked);
+      return translation.at === "router"
+        ? this.#replyInside(network, target.address, source, walked)
+        : this.#wayBack(network, target.address, source, walked);
     });
     return walks.find(({ delivered }) => !delivered) ?? walks[0] ?? this.#stop("balancer", address, `nothing is behind ${address}:${port}`);
   }
@@ -185,13 +212,36 @@ class Walker {
   #wayBack(network: Network, replier: Ipv4, client: Ipv4, walked: Walk): Walk {
     const subnet = network.subnets.find(({ prefix }) => contains(prefix, replier));
     const route = subnet && selectRoute(subnet.routes, client);
-    if (route === undefined || route.nextHop.kind === "Internet") return walked;
+    if (!walked.delivered || route === undefined || route.nextHop.kind === "Internet") return walked;
     return this.#stop(
       "route",
       route.name,
       `the reply to ${client} leaves by another path: ${describeRoute(route)}`,
       route.table,
     );
+  }
+
+  /** A reply inside the network passes all gates, and follows the routes of the replier's subnet. */
+  #replyInside(network: Network, replier: Ipv4, client: Ipv4, walked: Walk): Walk {
+    let subnet = network.subnets.find(({ prefix }) => contains(prefix, replier));
+    for (let hops = 0; walked.delivered && subnet !== undefined; hops += 1) {
+      const route = selectRoute(subnet.routes, client);
+      if (route === undefined || route.nextHop.kind === "VnetLocal") return walked;
+      const lost = (because: string) =>
+        this.#stop(
+          "route",
+          route.name,
+          `the reply to ${client} is lost by ${describeRoute(route)}${because}`,
+          route.table,
+        );
+      if (route.nextHop.kind !== "VirtualAppliance") return lost("");
+      const appliance = this.#hostAt(network, route.nextHop.address);
+      if (appliance?.place.address === client) return walked;
+      if (appliance?.forwards !== true) return lost(", and no host there forwards");
+      if (MOST_HOPS <= hops) return lost(", and goes round in circles");
+      subnet = subnetOf(network, appliance);
+    }
+    return walked;
   }
 
   /** To a host of the network, through its subnet's inbound gate. */
@@ -203,33 +253,47 @@ class Walker {
       if (refused !== undefined) return refused;
     }
     if (host === undefined) return this.#stop("host", to, `no host has the address ${to}`);
-    return this.#arrive(host.name);
+    return this.#arrive(host, toPort);
   }
 
   #gate(network: Network, subnet: Subnet, direction: Direction, from: Ipv4, to: Ipv4, toPort: number): Walk | undefined {
     if (subnet.rules === undefined) return undefined;
     const packet: Packet = { from, to, protocol: this.#flow.protocol, fromPort: this.#flow.fromPort, toPort };
-    const decided = compileRules(subnet.rules, {
-      virtualNetwork: network.virtualNetwork,
-      platformAddress: PLATFORM_ADDRESS as Ipv4,
-      published: (tag) => this.#blueprint.tags[tag] ?? [],
-    })(direction, packet);
+    const evaluate =
+      this.#gates.get(subnet) ??
+      compileRules(subnet.rules, {
+        virtualNetwork: network.virtualNetwork,
+        platformAddress: PLATFORM_ADDRESS as Ipv4,
+        published: (tag) => this.#blueprint.tags[tag] ?? [],
+      });
+    this.#gates.set(subnet, evaluate);
+    const decided = evaluate(direction, packet);
     if (decided === undefined) return undefined;
     const { rule } = decided;
     const group = rule.group.split("/").at(-1) ?? rule.group;
     const words = `rule ${rule.name} (priority ${rule.priority}, ${direction.toLowerCase()}) of ${group}`;
-    const decider: Decider = { kind: "rule", name: rule.name, id: rule.group, sentence: `denied by ${words}` };
+    const said = decided.access === "Allow" ? "allowed" : "denied";
+    const decider: Decider = {
+      kind: "rule",
+      name: rule.name,
+      id: rule.group,
+      sentence: `${said} by ${words}`,
+    };
     this.#steps.push({
       at: `${direction.toLowerCase()} gate of ${subnet.name}`,
-      what: `${decided.access === "Allow" ? "allowed" : "denied"} by ${words}`,
+      what: decider.sentence,
       decidedBy: decider,
     });
     return decided.access === "Allow" ? undefined : { delivered: false, steps: [...this.#steps], stoppedBy: decider };
   }
 
-  #arrive(host: string): Walk {
-    this.#steps.push({ at: host, what: "arrives" });
-    return { delivered: true, host, steps: [...this.#steps] };
+  #arrive(host: Host, port: number): Walk {
+    const { protocol } = this.#flow;
+    const program = listenerAt(host, protocol, port);
+    if (program === undefined)
+      return this.#stop("program", host.name, `nothing listens on ${protocol} ${port} of ${host.name}`);
+    this.#steps.push({ at: host.name, what: `arrives at ${program.name}` });
+    return { delivered: true, host: host.name, program: program.name, steps: [...this.#steps] };
   }
 
   #stopByRoute(route: Route | undefined, to: Ipv4, because?: string): Walk {
@@ -253,6 +317,10 @@ class Walker {
       ({ place }) => place.kind !== "internet" && place.network === network.id && place.address === address,
     );
   }
+}
+
+function subnetOf(network: Network, { place }: Host): Subnet | undefined {
+  return place.kind === "subnet" ? network.subnets.find(({ id }) => id === place.subnet) : undefined;
 }
 
 function translationAt(network: Network, at: Translation["at"], address: Ipv4, port: number, protocol: "Tcp" | "Udp") {

@@ -17,6 +17,8 @@ export type Wanted = {
   readonly contentOf: (siteKey: string) => Content;
   /** Files of a key pair by its stem; see `certificateWishes`. */
   readonly certificate: (stem: string) => CertificateFiles;
+  /** Counts how often a reboot of the host was asked for. */
+  readonly incarnationOf: (hostName: string) => number;
   /** Front ends (by host name) that do not answer the load balancer's keep-alive. */
   readonly silent: ReadonlySet<string>;
 };
@@ -25,6 +27,8 @@ export type Content = {
   readonly folder: string;
   readonly version: string;
   readonly runtime: App["runtime"]["kind"];
+  /** 1.. and the site's own while it lives: its user id and port are made of it. */
+  readonly number: number;
 };
 
 /** Declared resources by key and by type. */

@@ -15,5 +15,7 @@ export function openAccount(store: Store, location: string): Result<Account> {
   const stored = store.get<Account>(ACCOUNT, DEFAULT)?.value;
   if (stored !== undefined) return found(stored);
   const account: Account = { subscriptionId: randomUUID(), tenantId: randomUUID(), location };
-  return store.transaction((transaction) => found(transaction.put(ACCOUNT, DEFAULT, account).value));
+  return store.transaction((transaction) =>
+    found(transaction.put(ACCOUNT, DEFAULT, account).value),
+  );
 }

@@ -13,7 +13,8 @@ import type { ParseContext } from "../arm/types/body.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
 import type { Reading, Store, Transaction } from "../store/store.ts";
 import type { Account, ControlEvent } from "./control-plane.ts";
-import { judgeNeighbours, judgeRemoval, type Wanted } from "./neighbours.ts";
+import { judgeNeighbours } from "./neighbours.ts";
+import { judgeRemoval, type Wanted } from "./references.ts";
 import { beginOperation, type Operation } from "./operations.ts";
 import { removeDeployment, readDeployments } from "./deployment-record.ts";
 import { bindingAt, changeBinding, changeByPart, partAt } from "./site-parts.ts";
@@ -34,7 +35,10 @@ export type ArmWrites = {
   readonly put: (request: WriteRequest) => Result<Written>;
   readonly patch: (request: WriteRequest) => Result<Written>;
   /** Changes a stored resource by a function of it: parts of apps, start, stop, suspend. */
-  readonly change: (key: string, change: (resource: Resource) => Result<Resource>) => Result<Written>;
+  readonly change: (
+    key: string,
+    change: (resource: Resource) => Result<Resource>,
+  ) => Result<Written>;
   /** Removes a resource with its parts. Refused while somebody else uses it, unless forced. */
   readonly remove: (id: ResourceId, force: "force" | "unless-used") => Result<Removed>;
   /** Removes a group and all that stands in it. */
@@ -100,7 +104,12 @@ export function writeResource(
     return changeResource(transaction, keyOf(part.site), changeByPart(part.part, body), now);
   const binding = bindingAt(id);
   if (binding !== undefined)
-    return changeResource(transaction, keyOf(binding.site), changeBinding(binding.hostName, "bound"), now);
+    return changeResource(
+      transaction,
+      keyOf(binding.site),
+      changeBinding(binding.hostName, "bound"),
+      now,
+    );
   const place = judgePlace(transaction, id, account);
   if (place !== undefined) return declined(place);
   const key = keyOf(id);
@@ -229,7 +238,11 @@ function removeAll(transaction: Transaction, id: ResourceId, now: number): Resul
 
 function removeSet(
   transaction: Transaction,
-  set: { readonly target: Resource; readonly removed: readonly Resource[]; readonly all: readonly Resource[] },
+  set: {
+    readonly target: Resource;
+    readonly removed: readonly Resource[];
+    readonly all: readonly Resource[];
+  },
   now: number,
 ): Result<Removed> {
   const going = new Set(set.removed.map(({ key }) => key));
@@ -357,4 +370,3 @@ export function subscriptionNotFound(name: string): Problem {
     fix: "Use the subscription that GET /subscriptions shows.",
   };
 }
-

@@ -45,7 +45,9 @@ export type World = {
   readonly prefixesOfTag: (tag: string) => readonly string[];
   /** Hosts, places and states. */
   readonly look: () => Promise<Result<WorldView>>;
-  readonly logs: (query: LogQuery & { readonly site?: string }) => Promise<Result<readonly LogLine[]>>;
+  readonly logs: (
+    query: LogQuery & { readonly site?: string },
+  ) => Promise<Result<readonly LogLine[]>>;
   readonly run: (request: RunRequest) => Promise<Result<Running>>;
   /** Starts the programs of all instances of a site anew. */
   readonly restartSite: (siteKey: string) => Promise<Result<"done">>;

@@ -53,13 +53,18 @@ export function previewDeployment(
   const seen: Seen = { changes: [], warnings: [], problems: [] };
   const tried = options.store.transaction((transaction) => {
     tryPlan({ options, transaction, seen }, plan.value);
-    if (deployment.mode === "Complete") seen.changes.push(...removals(deployment, seen, transaction, options));
+    if (deployment.mode === "Complete")
+      seen.changes.push(...removals(deployment, seen, transaction, options));
     return declined(UNDONE);
   });
   if (!tried.ok && tried.problem.code !== UNDONE.code) return tried;
   const [first] = seen.problems;
   if (first === undefined) {
-    const shown = { ...deployment, shownParameters: plan.value.parameters, state: "Succeeded" as const };
+    const shown = {
+      ...deployment,
+      shownParameters: plan.value.parameters,
+      state: "Succeeded" as const,
+    };
     return found({ deployment: shown, changes: seen.changes, warnings: seen.warnings });
   }
   return declined({
@@ -73,7 +78,11 @@ export function previewDeployment(
 
 const UNDONE: Problem = { code: "Undone", what: "this was only tried", fix: "Nothing to do." };
 
-type Seen = { readonly changes: Change[]; readonly warnings: Problem[]; readonly problems: Problem[] };
+type Seen = {
+  readonly changes: Change[];
+  readonly warnings: Problem[];
+  readonly problems: Problem[];
+};
 type Trial = {
   readonly options: DeploymentsOptions;
   readonly transaction: Transaction;
@@ -142,14 +151,21 @@ function changeOf(
   before: JsonObject | undefined,
   after: JsonObject | undefined,
 ): Change {
-  const shown = { ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) };
+  const shown = {
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+  };
   if (before === undefined) return { resourceId, changeType: "Create", ...shown, delta: [] };
   const delta = differences(before, after ?? {}, "").filter(({ path }) => !path.endsWith("etag"));
   return { resourceId, changeType: delta.length === 0 ? "NoChange" : "Modify", ...shown, delta };
 }
 
 /** Properties that differ, the deepest that tell it. */
-export function differences(before: JsonValue, after: JsonValue, path: string): readonly Difference[] {
+export function differences(
+  before: JsonValue,
+  after: JsonValue,
+  path: string,
+): readonly Difference[] {
   if (isBranch(before) && isBranch(after) && Array.isArray(before) === Array.isArray(after)) {
     const one = before as JsonObject;
     const other = after as JsonObject;
@@ -158,7 +174,8 @@ export function differences(before: JsonValue, after: JsonValue, path: string): 
       const at = path === "" ? name : `${path}.${name}`;
       const [left, right] = [one[name], other[name]];
       if (left === undefined && right === undefined) return [];
-      if (left === undefined) return [{ path: at, propertyChangeType: "Create", after: right ?? null }];
+      if (left === undefined)
+        return [{ path: at, propertyChangeType: "Create", after: right ?? null }];
       if (right === undefined) return [{ path: at, propertyChangeType: "Delete", before: left }];
       return differences(left, right, at);
     });
@@ -183,10 +200,17 @@ function removals(
       ({ key }) =>
         groupKey !== undefined &&
         key.startsWith(`${groupKey}/`) &&
-        !named.some((kept) => key === kept || key.startsWith(`${kept}/`) || kept.startsWith(`${key}/`)),
+        !named.some(
+          (kept) => key === kept || key.startsWith(`${kept}/`) || kept.startsWith(`${key}/`),
+        ),
     )
     .map(({ id, key }): Change => {
       const before = views.of(transaction, key);
-      return { resourceId: id, changeType: "Delete", ...(before === undefined ? {} : { before }), delta: [] };
+      return {
+        resourceId: id,
+        changeType: "Delete",
+        ...(before === undefined ? {} : { before }),
+        delta: [],
+      };
     });
 }

@@ -9,12 +9,25 @@ import { keyOf, parseResourceId } from "../arm/ids.ts";
 import type { JsonObject } from "../arm/json.ts";
 import type { Runtime } from "../arm/evaluate.ts";
 import type { Place } from "../arm/functions/place.ts";
-import { type Declaration, evaluateOutputs, openStep, type Plan, planDeployment, type Step } from "../arm/template.ts";
+import {
+  type Declaration,
+  evaluateOutputs,
+  openStep,
+  type Plan,
+  planDeployment,
+  type Step,
+} from "../arm/template.ts";
 import { found, type Problem, problemOf, type Result } from "../base/problem.ts";
 import type { Transaction } from "../store/store.ts";
 import type { Written } from "./arm-writes.ts";
 import type { Deployment, DeploymentStep } from "./deployment-record.ts";
-import { readDeployment, readSteps, removeDeployment, storeDeployment, storeStep } from "./deployment-record.ts";
+import {
+  readDeployment,
+  readSteps,
+  removeDeployment,
+  storeDeployment,
+  storeStep,
+} from "./deployment-record.ts";
 import { runtimeOver } from "./deployment-runtime.ts";
 import { inStep, keptAt } from "./deployment-words.ts";
 import type { DeploymentsOptions } from "./deployments.ts";
@@ -64,13 +77,20 @@ function failedBy(problem: Problem): PlanEnd {
   return { problems: [problem], outputs: {}, declared: [] };
 }
 
-type StepEnd = { readonly state: "done" | "failed" | "skipped"; readonly declared: readonly string[]; readonly problem?: Problem };
+type StepEnd = {
+  readonly state: "done" | "failed" | "skipped";
+  readonly declared: readonly string[];
+  readonly problem?: Problem;
+};
 
 async function runPlan(run: Run, key: string, plan: Plan): Promise<PlanEnd> {
   const ends = new Map<string, Promise<StepEnd>>();
   for (const step of plan.steps) {
     const before = step.dependsOn.flatMap((id) => ends.get(keyOf(id)) ?? []);
-    ends.set(step.key, afterAll(before, () => runStep(run, key, plan, step)));
+    ends.set(
+      step.key,
+      afterAll(before, () => runStep(run, key, plan, step)),
+    );
   }
   const all = await Promise.all(ends.values());
   const problems = all.flatMap(({ problem }) => problem ?? []);
@@ -94,7 +114,8 @@ async function runStep(run: Run, key: string, plan: Plan, step: Step): Promise<S
   if (step.existing) return { state: "done", declared: [] };
   const { now, store } = run.options;
   const record = recordOf(readSteps(store, key), step, now());
-  if (record.state === "Succeeded" && !isDeployment(step)) return { state: "done", declared: [step.key] };
+  if (record.state === "Succeeded" && !isDeployment(step))
+    return { state: "done", declared: [step.key] };
   remember(run, (transaction) => storeStep(transaction, key, record));
   const ended = await carryOut(run, key, plan, step);
   if (run.signal.aborted) return { state: "skipped", declared: [] };
@@ -128,7 +149,8 @@ async function carryOut(
   const opened = openStep(plan, step, runtimeOf(run, key));
   if (!opened.ok) return opened;
   const { declaration } = opened.value;
-  if (opened.value.kind === "deployment") return runNested(run, key, declaration, opened.value.plan);
+  if (opened.value.kind === "deployment")
+    return runNested(run, key, declaration, opened.value.plan);
   const id = parseResourceId(declaration.id);
   if (!id.ok) return id;
   const written = options.writes.put({ id: id.value, body: declaration.body });
@@ -240,7 +262,9 @@ function removalsOf(run: Run, deployment: Deployment, ended: PlanEnd): PlanEnd {
   const extra = wantedResources(run.options.store).filter(
     ({ key }) =>
       key.startsWith(`${groupKey}/`) &&
-      !declared.some((kept) => key === kept || key.startsWith(`${kept}/`) || kept.startsWith(`${key}/`)),
+      !declared.some(
+        (kept) => key === kept || key.startsWith(`${kept}/`) || kept.startsWith(`${key}/`),
+      ),
   );
   const problems: Problem[] = [];
   for (const { id } of extra) {

@@ -22,7 +22,10 @@ export function inStep(problem: Problem, step: Pick<Step, "path" | "type" | "nam
 }
 
 /** What to say of a resource that is kept and does not run, at its place in the template. */
-export function keptAt(resource: Resource, { path }: { readonly path: string }): readonly Problem[] {
+export function keptAt(
+  resource: Resource,
+  { path }: { readonly path: string },
+): readonly Problem[] {
   const warning = keptWarning(resource);
   return warning === undefined ? [] : [{ ...warning, where: `${path}: ${resource.id}` }];
 }

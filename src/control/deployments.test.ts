@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { openTestPlane, type TestPlane } from "../../test/support/plane.ts";
+import { type Loose, openTestPlane, type TestPlane } from "../../test/support/plane.ts";
 
 let t: TestPlane;
 beforeEach(async () => {
@@ -44,19 +44,35 @@ describe("a deployment", () => {
       prefix: { type: "string", value: "[reference('v').addressSpace.addressPrefixes[0]]" },
       secret: { type: "secureString", value: "hidden" },
     };
-    const { end, put, shown } = await deploy(template([subnet("10.0.0.0/24"), network("v")], { outputs }));
+    const { end, put, shown } = await deploy(
+      template([subnet("10.0.0.0/24"), network("v")], { outputs }),
+    );
     expect(put.status).toBe(201);
     expect(put.headers.get("Azure-AsyncOperation")).toContain("/deployments/d1/operationStatuses/");
     expect(end).toMatchObject({ status: "Succeeded" });
     expect(shown.properties).toMatchObject({
       provisioningState: "Succeeded",
-      outputs: { prefix: { type: "string", value: "10.0.0.0/16" }, secret: { type: "secureString" } },
+      outputs: {
+        prefix: { type: "string", value: "10.0.0.0/16" },
+        secret: { type: "secureString" },
+      },
     });
-    expect(shown.properties.outputResources.map((one: { id: string }) => one.id.split("/").at(-1))).toEqual(["v", "s"]);
+    expect(
+      shown.properties.outputResources.map((one: { id: string }) => one.id.split("/").at(-1)),
+    ).toEqual(["v", "s"]);
     expect((await t.ask("GET", `${NETWORKS}/v/subnets/s`)).status).toBe(200);
-    const steps = (await t.ask("GET", "{s}/resourcegroups/rg1/deployments/d1/operations")).json.value;
-    expect(steps.map((step: any) => [step.properties.targetResource.resourceName, step.properties.provisioningState])).toEqual(
-      expect.arrayContaining([["v", "Succeeded"], ["v/s", "Succeeded"]]),
+    const steps = (await t.ask("GET", "{s}/resourcegroups/rg1/deployments/d1/operations")).json
+      .value;
+    expect(
+      steps.map((step: Loose) => [
+        step.properties.targetResource.resourceName,
+        step.properties.provisioningState,
+      ]),
+    ).toEqual(
+      expect.arrayContaining([
+        ["v", "Succeeded"],
+        ["v/s", "Succeeded"],
+      ]),
     );
   });
 
@@ -74,22 +90,33 @@ describe("a deployment", () => {
   });
 
   test("that links to a template is refused with what to do instead", async () => {
-    const put = await t.ask("PUT", DEPLOYMENT, { properties: { templateLink: { uri: "https://x.test/t.json" } } });
+    const put = await t.ask("PUT", DEPLOYMENT, {
+      properties: { templateLink: { uri: "https://x.test/t.json" } },
+    });
     expect(put.json.error.message).toContain("https://x.test/t.json");
   });
 
   test("tells which step failed where in the template, and goes on with what does not need it", async () => {
-    const { end, shown } = await deploy(template([network("v"), subnet("10.9.0.0/24"), network("w")]));
+    const { end, shown } = await deploy(
+      template([network("v"), subnet("10.9.0.0/24"), network("w")]),
+    );
     expect(end).toMatchObject({ status: "Failed", error: { code: "DeploymentFailed" } });
     expect(shown.properties.error.details).toMatchObject([
-      { code: "NetcfgInvalidSubnet", target: expect.stringContaining("resources[1] (Microsoft.Network/virtualNetworks/subnets v/s)") },
+      {
+        code: "NetcfgInvalidSubnet",
+        target: expect.stringContaining(
+          "resources[1] (Microsoft.Network/virtualNetworks/subnets v/s)",
+        ),
+      },
     ]);
     expect((await t.ask("GET", `${NETWORKS}/w`)).status).toBe(200);
   });
 
   test("waits for the world before it goes on, and fails with it", async () => {
     t.world.status = (key) =>
-      key.endsWith("/v") ? { state: "failed", problem: { code: "Broken", what: "no", fix: "none" } } : { state: "reached" };
+      key.endsWith("/v")
+        ? { state: "failed", problem: { code: "Broken", what: "no", fix: "none" } }
+        : { state: "reached" };
     const { shown } = await deploy(template([network("v"), subnet("10.0.0.0/24")]));
     expect(shown.properties.error.details).toMatchObject([{ code: "Broken" }]);
     expect((await t.ask("GET", `${NETWORKS}/v/subnets/s`)).status).toBe(404);
@@ -127,28 +154,55 @@ describe("a deployment", () => {
         mode: "Incremental",
         expressionEvaluationOptions: { scope: "inner" },
         template: {
-          resources: [network("n", { properties: { addressSpace: { addressPrefixes: [prefix] } } })],
+          resources: [
+            network("n", { properties: { addressSpace: { addressPrefixes: [prefix] } } }),
+          ],
           outputs: { out: { type: "string", value: prefix } },
         },
       },
     });
     const outputs = { all: { type: "string", value: "[reference('inner').outputs.out.value]" } };
-    expect((await deploy(template([nested("10.1.0.0/16")], { outputs }))).shown.properties.outputs.all.value).toBe("10.1.0.0/16");
-    expect((await deploy(template([nested("10.2.0.0/16")], { outputs }))).shown.properties.outputs.all.value).toBe("10.2.0.0/16");
-    expect((await t.ask("GET", `${NETWORKS}/n`)).json.properties.addressSpace.addressPrefixes).toEqual(["10.2.0.0/16"]);
-    const names = (await t.ask("GET", "{rg}/providers/Microsoft.Resources/deployments/")).json.value.map((one: any) => one.name);
+    expect(
+      (await deploy(template([nested("10.1.0.0/16")], { outputs }))).shown.properties.outputs.all
+        .value,
+    ).toBe("10.1.0.0/16");
+    expect(
+      (await deploy(template([nested("10.2.0.0/16")], { outputs }))).shown.properties.outputs.all
+        .value,
+    ).toBe("10.2.0.0/16");
+    expect(
+      (await t.ask("GET", `${NETWORKS}/n`)).json.properties.addressSpace.addressPrefixes,
+    ).toEqual(["10.2.0.0/16"]);
+    const names = (
+      await t.ask("GET", "{rg}/providers/Microsoft.Resources/deployments/")
+    ).json.value.map((one: Loose) => one.name);
     expect(names).toEqual(["d1", "inner"]);
   });
 
   test("warns of what is only kept", async () => {
-    const redis = { type: "Microsoft.Cache/Redis", apiVersion: "2016-04-01", name: "r", location: "here", properties: {} };
+    const redis = {
+      type: "Microsoft.Cache/Redis",
+      apiVersion: "2016-04-01",
+      name: "r",
+      location: "here",
+      properties: {},
+    };
     const outputs = {
-      host: { type: "string", value: "[reference(resourceId('Microsoft.Cache/Redis', 'r')).hostName]" },
-      key: { type: "string", value: "[listKeys(resourceId('Microsoft.Cache/Redis', 'r'), '2016-04-01').primaryKey]" },
+      host: {
+        type: "string",
+        value: "[reference(resourceId('Microsoft.Cache/Redis', 'r')).hostName]",
+      },
+      key: {
+        type: "string",
+        value: "[listKeys(resourceId('Microsoft.Cache/Redis', 'r'), '2016-04-01').primaryKey]",
+      },
     };
     const { shown } = await deploy(template([redis], { outputs }));
     expect(shown.properties.outputs.host.value).toBe("r.redis.cache.windows.net");
-    expect(shown.properties.diagnostics.map((one: any) => one.code)).toEqual(["DeclaredOnly", "PlaceholderKeys"]);
+    expect(shown.properties.diagnostics.map((one: Loose) => one.code)).toEqual([
+      "DeclaredOnly",
+      "PlaceholderKeys",
+    ]);
   });
 
   test("in mode Complete takes away what it does not name", async () => {
@@ -161,16 +215,35 @@ describe("a deployment", () => {
 
   test("forgets its secrets when it is done", async () => {
     const body = template([network("v")], { parameters: { pw: { type: "securestring" } } });
-    await deploy({ properties: { ...body.properties, parameters: { pw: { value: "very-secret" } } } });
+    await deploy({
+      properties: { ...body.properties, parameters: { pw: { value: "very-secret" } } },
+    });
     expect(JSON.stringify(t.store.list("deployment", ""))).not.toContain("very-secret");
+  });
+});
+
+describe("a deployment that is over", () => {
+  test("is forgotten by DELETE; what it created stays", async () => {
+    await deploy(template([network("v")]));
+    expect((await t.ask("DELETE", DEPLOYMENT)).status).toBe(204);
+    expect((await t.ask("GET", DEPLOYMENT)).status).toBe(404);
+    expect((await t.ask("GET", `${NETWORKS}/v`)).status).toBe(200);
   });
 });
 
 describe("trying a deployment", () => {
   test("validate says what would be refused and does nothing", async () => {
-    const good = await t.ask("POST", `${DEPLOYMENT}/validate`, template([network("v"), subnet("10.0.0.0/24")]));
+    const good = await t.ask(
+      "POST",
+      `${DEPLOYMENT}/validate`,
+      template([network("v"), subnet("10.0.0.0/24")]),
+    );
     expect([good.status, good.json.properties.validatedResources.length]).toEqual([200, 2]);
-    const bad = await t.ask("POST", `${DEPLOYMENT}/validate`, template([network("v"), subnet("10.9.0.0/24")]));
+    const bad = await t.ask(
+      "POST",
+      `${DEPLOYMENT}/validate`,
+      template([network("v"), subnet("10.9.0.0/24")]),
+    );
     expect([bad.status, bad.json.error.code]).toEqual([400, "InvalidTemplateDeployment"]);
     expect(bad.json.error.details[0].code).toBe("NetcfgInvalidSubnet");
     expect((await t.ask("GET", `${NETWORKS}/v`)).status).toBe(404);
@@ -179,14 +252,22 @@ describe("trying a deployment", () => {
 
   test("what-if tells creation, change and no change", async () => {
     await deploy(template([network("v"), network("w")]));
-    const wider = network("w", { properties: { addressSpace: { addressPrefixes: ["10.0.0.0/8"] } } });
-    const answer = await t.ask("POST", `${DEPLOYMENT}/whatIf`, template([network("u"), network("v"), wider]));
+    const wider = network("w", {
+      properties: { addressSpace: { addressPrefixes: ["10.0.0.0/8"] } },
+    });
+    const answer = await t.ask(
+      "POST",
+      `${DEPLOYMENT}/whatIf`,
+      template([network("u"), network("v"), wider]),
+    );
     const changes = answer.json.properties.changes;
-    expect(changes.map((one: any) => [one.resourceId.split("/").at(-1), one.changeType])).toEqual([
-      ["u", "Create"],
-      ["v", "NoChange"],
-      ["w", "Modify"],
-    ]);
+    expect(changes.map((one: Loose) => [one.resourceId.split("/").at(-1), one.changeType])).toEqual(
+      [
+        ["u", "Create"],
+        ["v", "NoChange"],
+        ["w", "Modify"],
+      ],
+    );
     expect(changes[2].delta).toContainEqual({
       path: "properties.addressSpace.addressPrefixes.0",
       propertyChangeType: "Modify",

@@ -9,7 +9,7 @@
 import { randomUUID } from "node:crypto";
 
 import { formatResourceId, groupOf, keyOf, nameOf, type ResourceId } from "../arm/ids.ts";
-import { isJsonObject, type JsonObject, type JsonValue, property, propertyAt } from "../arm/json.ts";
+import { describeKind, isJsonObject, type JsonObject, property, propertyAt } from "../arm/json.ts";
 import type { Place } from "../arm/functions/place.ts";
 import { planDeployment } from "../arm/template.ts";
 import type { ParseContext } from "../arm/types/body.ts";
@@ -38,7 +38,9 @@ export type Deployments = {
   readonly list: (scopeKey: string) => readonly Deployment[];
   readonly steps: (key: string) => readonly DeploymentStep[];
   /** Stores and starts it. One that is still running is refused. */
-  readonly put: (request: DeploymentRequest) => Result<{ readonly deployment: Deployment; readonly created: boolean }>;
+  readonly put: (
+    request: DeploymentRequest,
+  ) => Result<{ readonly deployment: Deployment; readonly created: boolean }>;
   /** Whether it would go through, without doing anything. */
   readonly validate: (request: DeploymentRequest) => Result<Preview>;
   /** What it would create, change and leave as it is. */
@@ -70,12 +72,18 @@ export type DeploymentsOptions = {
 
 export function openDeployments(options: DeploymentsOptions): Deployments {
   const { store, now } = options;
-  const running = new Map<string, { readonly abort: AbortController; readonly ended: Promise<void> }>();
+  const running = new Map<
+    string,
+    { readonly abort: AbortController; readonly ended: Promise<void> }
+  >();
 
   function start(deployment: Deployment): void {
     const abort = new AbortController();
     const ended = runDeployment(deployment, placeOf(deployment, options), options, abort.signal);
-    running.set(deployment.key, { abort, ended: ended.finally(() => running.delete(deployment.key)) });
+    running.set(deployment.key, {
+      abort,
+      ended: ended.finally(() => running.delete(deployment.key)),
+    });
   }
 
   return {
@@ -98,7 +106,12 @@ export function openDeployments(options: DeploymentsOptions): Deployments {
           fix: "Only a deployment that is Accepted or Running can be canceled.",
         });
       const canceled = store.transaction((transaction) => {
-        const end = { state: "Canceled", finishedAt: now(), error: CANCELED_BY_USER, parameters: {} } as const;
+        const end = {
+          state: "Canceled",
+          finishedAt: now(),
+          error: CANCELED_BY_USER,
+          parameters: {},
+        } as const;
         for (const one of [deployment, ...nestedIn(transaction, key)])
           if (isActive(one)) storeDeployment(transaction, { ...one, ...end });
         finishOperation(transaction, deployment.operation, CANCELED_BY_USER, now());
@@ -109,7 +122,8 @@ export function openDeployments(options: DeploymentsOptions): Deployments {
     },
     remove: (key) => {
       const deployment = readDeployment(store, key);
-      if (deployment !== undefined && isActive(deployment)) return declined(activeProblem(deployment));
+      if (deployment !== undefined && isActive(deployment))
+        return declined(activeProblem(deployment));
       return store.transaction((transaction) => found(removeDeployment(transaction, key)));
     },
     resume: () => {
@@ -176,7 +190,11 @@ function begin(
     if (before !== undefined) removeDeployment(transaction, key);
     const of = { kind: "deployment", target, targetKey: key, generation: 0 } as const;
     const operation = beginOperation(transaction, of, now());
-    const deployment = { ...draft.value, operation: operation.id, shownParameters: plan.value.parameters };
+    const deployment = {
+      ...draft.value,
+      operation: operation.id,
+      shownParameters: plan.value.parameters,
+    };
     storeDeployment(transaction, deployment);
     return found({ deployment, created: before === undefined });
   });
@@ -192,14 +210,18 @@ function draftOf({ id, body }: DeploymentRequest, options: DeploymentsOptions): 
     return declined(groupNotFound(group));
   const template = templateOf(body, formatResourceId(id));
   if (!template.ok) return template;
-  const mode = String(propertyAt(body, "properties", "mode") ?? "Incremental");
-  if (!/^(incremental|complete)$/i.test(mode))
-    return declined(invalid(id, `mode is "${mode}"`, "Write Incremental or Complete."));
+  const mode = propertyAt(body, "properties", "mode") ?? "Incremental";
+  if (typeof mode !== "string" || !/^(incremental|complete)$/i.test(mode))
+    return declined(invalid(id, `mode is ${describeKind(mode)}`, "Write Incremental or Complete."));
   const parameters = propertyAt(body, "properties", "parameters");
   const location = property(body, "location");
   if (propertyAt(body, "properties", "parametersLink") !== undefined)
     return declined(
-      invalid(id, "the parameters are a link, and links are not followed", "Send the parameters themselves."),
+      invalid(
+        id,
+        "the parameters are a link, and links are not followed",
+        "Send the parameters themselves.",
+      ),
     );
   return found({
     id: formatResourceId(id),
@@ -230,13 +252,13 @@ function parametersOf(given: JsonObject): JsonObject {
 function templateOf(body: JsonObject, where: string): Result<JsonObject> {
   const template = propertyAt(body, "properties", "template");
   if (isJsonObject(template)) return found(template);
-  const link: JsonValue = propertyAt(body, "properties", "templateLink", "uri") ?? null;
+  const link = propertyAt(body, "properties", "templateLink", "uri");
   return declined({
     code: "InvalidTemplate",
     what:
-      link === null
-        ? "the deployment has no properties.template"
-        : `the template is a link (${String(link)}), and links are not followed here`,
+      typeof link === "string"
+        ? `the template is a link (${link}), and links are not followed here`
+        : "the deployment has no properties.template",
     fix: "Send the template itself as properties.template.",
     where,
   });
@@ -252,14 +274,22 @@ function placeOf(deployment: Deployment, options: DeploymentsOptions): Place {
   const groupKey = /^\/subscriptions\/[^/]+\/resourcegroups\/[^/]+/.exec(deployment.key)?.[0];
   const group = groupKey === undefined ? undefined : writes.get(groupKey)?.resource;
   return {
-    subscription: { id: account.subscriptionId, tenantId: account.tenantId, displayName: "OpenASE" },
+    subscription: {
+      id: account.subscriptionId,
+      tenantId: account.tenantId,
+      displayName: "OpenASE",
+    },
     ...(group?.type === "Microsoft.Resources/resourceGroups"
       ? { resourceGroup: { name: group.name, location: group.location, tags: group.tags } }
       : {}),
     deployment: {
       name: deployment.name,
       ...(deployment.location === undefined ? {} : { location: deployment.location }),
-      properties: { mode: deployment.mode, template: deployment.template, parameters: deployment.shownParameters },
+      properties: {
+        mode: deployment.mode,
+        template: deployment.template,
+        parameters: deployment.shownParameters,
+      },
     },
     environment,
     now: new Date(deployment.startedAt).toISOString(),

@@ -5,7 +5,7 @@
  * find. Blind, it does not act. Knows no HTTP, SQL or nftables.
  */
 import { Declared, type Wanted } from "../blueprint/wanted.ts";
-import { found, type Problem } from "../base/problem.ts";
+import { found, type Problem, type Result } from "../base/problem.ts";
 import { checkBlueprint } from "../blueprint/check.ts";
 import { compile, type Compiled } from "../blueprint/compile.ts";
 import { certificateStem, managementName } from "../blueprint/compile-environment.ts";
@@ -16,6 +16,7 @@ import type { Fabric, Observed } from "../fabric/fabric.ts";
 import type { Store } from "../store/store.ts";
 import { Alarm } from "./alarm.ts";
 import type { ControlEvent } from "./control-plane.ts";
+import type { Facts } from "./facts.ts";
 import { EnvironmentWatch } from "./health-watch.ts";
 import { settleOperations, type TargetStatus } from "./operations.ts";
 import {
@@ -33,7 +34,7 @@ export type LoopOptions = {
   readonly store: Store;
   readonly fabric: Fabric;
   /** Facts beside the resources; prepares what must exist before a host starts (keys, content). */
-  readonly prepare: (resources: Wanted["resources"]) => Promise<Pick<Wanted, "tag" | "contentOf" | "certificate">>;
+  readonly prepare: (resources: Wanted["resources"]) => Promise<Result<Facts>>;
   readonly now: () => number;
   readonly suspendAfterMs: number;
   readonly report: (event: ControlEvent) => void;
@@ -65,6 +66,7 @@ export class Loop {
   #state: LoopState;
   #woken = true;
   #stopped = false;
+  readonly #waiting: (() => void)[] = [];
   #running: Promise<void> | undefined;
   #lastProblems: readonly string[] = [];
 
@@ -134,6 +136,17 @@ export class Loop {
     };
     this.#beginWatching();
     this.settle();
+    for (const tell of this.#waiting.splice(0)) tell();
+  }
+
+  /** Resolves after a whole turn that began later than this call. */
+  async turned(): Promise<void> {
+    const first = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.wake();
+    await first;
+    const second = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.wake();
+    await second;
   }
 
   /** Ends operations that the world has caught up with. */
@@ -146,8 +159,12 @@ export class Loop {
     const { store } = this.#options;
     const resources = wantedResources(store);
     const facts = await this.#options.prepare(resources);
+    if (!facts.ok) {
+      this.#reportOnce([facts.problem]);
+      return undefined;
+    }
     const record = readBlueprint(store);
-    const compiled = compile(this.#wanted(resources, facts), record.ledger, record.generation + 1);
+    const compiled = compile(this.#wanted(resources, facts.value), record.ledger, record.generation + 1);
     const unchanged =
       record.blueprint !== undefined &&
       same({ ...compiled.blueprint, generation: 0 }, { ...record.blueprint, generation: 0 });
@@ -171,7 +188,7 @@ export class Loop {
 
   #wanted(
     resources: Wanted["resources"],
-    facts: Pick<Wanted, "tag" | "contentOf" | "certificate">,
+    facts: Facts,
   ): Wanted {
     const silent = [...this.#watches.values()].flatMap((watched) => watched.silent);
     return {
@@ -180,13 +197,6 @@ export class Loop {
       runs: (key) => this.#state.health.get(key)?.health.state !== "suspended",
       silent: new Set(silent),
     };
-  }
-
-  /** What would come of these resources; nothing is stored or carried out. */
-  async wouldCompile(resources: Wanted["resources"]): Promise<Compiled> {
-    const facts = await this.#options.prepare(resources);
-    const record = readBlueprint(this.#options.store);
-    return compile(this.#wanted(resources, facts), record.ledger, record.generation + 1);
   }
 
   async #carryOut(
@@ -286,9 +296,10 @@ export class Loop {
     if (watched === undefined || blueprint === undefined) return;
     if (resource?.type !== "Microsoft.Web/hostingEnvironments") return;
     const facts = await this.#options.prepare([]);
+    if (!facts.ok) return;
     const seen = await watched.watch.lookOnce(
       blueprint,
-      { id: resource.id, managementName: managementName(resource), tls: facts.certificate(certificateStem("client")) },
+      { id: resource.id, managementName: managementName(resource), tls: facts.value.certificate(certificateStem("client")) },
       this.#options.now,
     );
     // The world changed meanwhile, or the environment was suspended: the round says nothing.

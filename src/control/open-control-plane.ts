@@ -38,7 +38,15 @@ export function openControlPlane(options: ControlPlaneOptions): OpenedControlPla
   const operations = openOperations({ store, now });
   const writes = openArmWrites({ store, account, now, wake, isServiceTag });
   const deployments = openDeployments({
-    store, account, writes, operations, views, now, environment, isServiceTag, onDefect: options.onDefect,
+    store,
+    account,
+    writes,
+    operations,
+    views,
+    now,
+    environment,
+    isServiceTag,
+    onDefect: options.onDefect,
   });
   const atWork = new Set<Promise<void>>();
   return {
@@ -50,7 +58,9 @@ export function openControlPlane(options: ControlPlaneOptions): OpenedControlPla
     world,
     view: (key) => views.of(store, key),
     background: (work) => {
-      const ended = work().catch(options.onDefect).finally(() => atWork.delete(ended));
+      const ended = work()
+        .catch(options.onDefect)
+        .finally(() => atWork.delete(ended));
       atWork.add(ended);
     },
     resume: deployments.resume,
@@ -60,4 +70,3 @@ export function openControlPlane(options: ControlPlaneOptions): OpenedControlPla
     },
   };
 }
-

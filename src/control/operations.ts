@@ -154,8 +154,7 @@ export function settleOperations(
     .filter(({ status }) => status.state !== "pending");
   if (ended.length === 0) return 0;
   const settled = store.transaction((transaction) => {
-    for (const { id, status } of ended)
-      finishOperation(transaction, id, failureOf(status), now);
+    for (const { id, status } of ended) finishOperation(transaction, id, failureOf(status), now);
     return found(ended.length);
   });
   return settled.ok ? settled.value : 0;
@@ -174,9 +173,7 @@ function failureOf(status: TargetStatus): Problem | undefined {
 
 /** Every operation in progress, in no particular order. */
 export function openOperationsIn(reading: Reading): readonly Operation[] {
-  return reading
-    .list<boolean>(OPEN, "")
-    .flatMap(({ key }) => readOperation(reading, key) ?? []);
+  return reading.list<boolean>(OPEN, "").flatMap(({ key }) => readOperation(reading, key) ?? []);
 }
 
 /** At a start: ends what the work of an earlier control plane left behind, forgets what is old. */

@@ -4,7 +4,7 @@
  *
  * Each as a reading and as a change of the app. What they do to a running app is the loop's.
  */
-import { isJsonObject, type JsonObject, type JsonValue, property } from "../arm/json.ts";
+import { isJsonObject, type JsonObject, property } from "../arm/json.ts";
 import { nameOf, parentOf, parseResourceId, type ResourceId, typeOf } from "../arm/ids.ts";
 import type { Resource, ResourceOf } from "../arm/resources.ts";
 import { parseResource } from "../arm/types.ts";
@@ -52,7 +52,9 @@ export function sitePart(name: string): SitePart | undefined {
 export const SITE_PART_NAMES = Object.keys(PARTS);
 
 /** `.../sites/app1/config/appsettings`: the app's id and the part. */
-export function partAt(id: ResourceId): { readonly site: ResourceId; readonly part: SitePart; readonly name: string } | undefined {
+export function partAt(
+  id: ResourceId,
+): { readonly site: ResourceId; readonly part: SitePart; readonly name: string } | undefined {
   if (typeOf(id).toLowerCase() !== "microsoft.web/sites/config") return undefined;
   const site = parentOf(id);
   const part = sitePart(nameOf(id));
@@ -60,7 +62,9 @@ export function partAt(id: ResourceId): { readonly site: ResourceId; readonly pa
 }
 
 /** `.../sites/app1/hostNameBindings/www.contoso.com`: the app's id and the name. */
-export function bindingAt(id: ResourceId): { readonly site: ResourceId; readonly hostName: string } | undefined {
+export function bindingAt(
+  id: ResourceId,
+): { readonly site: ResourceId; readonly hostName: string } | undefined {
   if (typeOf(id).toLowerCase() !== "microsoft.web/sites/hostnamebindings") return undefined;
   const site = parentOf(id);
   return site === undefined ? undefined : { site, hostName: nameOf(id).toLowerCase() };
@@ -111,8 +115,17 @@ export function notAnApp(resource: Resource): Problem {
 function changeConfig(site: Site, siteConfig: JsonObject): Result<Site> {
   const id = parseResourceId(site.id);
   if (!id.ok) return id;
-  const context = { location: site.location, lookUp: () => undefined, isServiceTag: (known: string) => ({ known }) };
-  const parsed = parseResource({ id: id.value, body: { properties: { siteConfig } }, before: site, context });
+  const context = {
+    location: site.location,
+    lookUp: () => undefined,
+    isServiceTag: (known: string) => ({ known }),
+  };
+  const parsed = parseResource({
+    id: id.value,
+    body: { properties: { siteConfig } },
+    before: site,
+    context,
+  });
   if (!parsed.ok) return parsed;
   const [changed] = parsed.value.resources;
   return changed.type === site.type ? found(changed) : declined(notAnApp(changed));
@@ -130,10 +143,12 @@ function textsOf(
 ): Result<Readonly<Record<string, string>>> {
   const entries: [string, string][] = [];
   for (const [name, value] of Object.entries(properties)) {
-    if (isJsonObject(value) || Array.isArray(value))
-      return declined(invalidPart(site, part, `${name} is not a text`, "Give each setting a text."));
+    if (typeof value === "object" && value !== null)
+      return declined(
+        invalidPart(site, part, `${name} is not a text`, "Give each setting a text."),
+      );
     // null takes a setting away.
-    if (value !== null) entries.push([name, String(value as JsonValue)]);
+    if (value !== null) entries.push([name, String(value)]);
   }
   return found(Object.fromEntries(entries));
 }
@@ -145,7 +160,12 @@ function connectionsOf(properties: JsonObject, site: Site): Result<Site["connect
     const type = property(given, "type") ?? "Custom";
     if (typeof value !== "string" || typeof type !== "string")
       return declined(
-        invalidPart(site, "connectionstrings", `${name} has no value`, 'Write { "value": "...", "type": "SQLAzure" }.'),
+        invalidPart(
+          site,
+          "connectionstrings",
+          `${name} has no value`,
+          'Write { "value": "...", "type": "SQLAzure" }.',
+        ),
       );
     entries.push([name, { value, type }]);
   }

@@ -13,9 +13,7 @@ export type Views = {
   readonly of: (reading: Reading, key: string) => JsonObject | undefined;
 };
 
-export function openViews(
-  statusOf: (resourceKey: string) => ResourceStatus | undefined,
-): Views {
+export function openViews(statusOf: (resourceKey: string) => ResourceStatus | undefined): Views {
   return {
     of: (reading, key) => {
       const resource = storedResource(reading, key)?.resource;
@@ -25,7 +23,9 @@ export function openViews(
         get: (other) => storedResource(reading, other)?.resource,
         ofType: (type) => {
           all ??= storedResources(reading, "").map((stored) => stored.resource);
-          return all.filter((one): one is Extract<Resource, { type: typeof type }> => one.type === type);
+          return all.filter(
+            (one): one is Extract<Resource, { type: typeof type }> => one.type === type,
+          );
         },
         statusOf: (other) => computed(statusOf(other)),
       });

@@ -37,7 +37,7 @@ export type Evaluate = (direction: Direction, packet: Packet) => Decision | unde
 export const PLATFORM_TAGS = ["AzurePlatformDNS", "AzurePlatformIMDS", "AzurePlatformLKM"] as const;
 
 /** Tags whose meaning comes from the network itself. */
-const COMPUTED_TAGS = ["VirtualNetwork", "Internet", "AzureLoadBalancer"] as const;
+export const COMPUTED_TAGS = ["VirtualNetwork", "Internet", "AzureLoadBalancer"] as const;
 
 /**
  * @param rules sorted by priority within a direction

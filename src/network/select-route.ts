@@ -17,7 +17,7 @@ export type UserRoute = {
   readonly table: string;
 };
 
-/** Private and shared space that leads nowhere unless the network itself lies in it. */
+/** Private and shared space that leads nowhere, unless the network has all of one. */
 const NOWHERE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"].map(literal);
 const EVERYWHERE = literal("0.0.0.0/0");
 
@@ -30,7 +30,7 @@ export function effectiveRoutes(of: {
   const system: readonly { readonly prefix: Cidr; readonly nextHop: NextHop }[] = [
     ...of.prefixes.map((prefix) => ({ prefix, nextHop: { kind: "VnetLocal" } as const })),
     { prefix: EVERYWHERE, nextHop: { kind: "Internet" } },
-    ...NOWHERE.filter((space) => !of.prefixes.includes(space)).map((prefix) => ({
+    ...NOWHERE.filter((space) => !of.prefixes.some((prefix) => encloses(prefix, space))).map((prefix) => ({
       prefix,
       nextHop: { kind: "None" } as const,
     })),

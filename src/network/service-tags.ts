@@ -6,7 +6,8 @@
  */
 import { z } from "zod";
 
-import { declined, found, type Result } from "../base/problem.ts";
+import { declined, found, must, type Result } from "../base/problem.ts";
+import { COMPUTED_TAGS, PLATFORM_TAGS } from "./evaluate.ts";
 import { parseCidr, type Cidr } from "./prefix.ts";
 
 export type ServiceTags = {
@@ -17,6 +18,8 @@ export type ServiceTags = {
   readonly canonical: (name: string) => string | undefined;
   /** IPv4 prefixes; empty for an unknown tag and for one with IPv6 prefixes only. */
   readonly prefixes: (name: string) => readonly Cidr[];
+  /** All prefixes as they are written. */
+  readonly texts: (name: string) => readonly string[];
   /** IPv6 prefixes as text. */
   readonly prefixes6: (name: string) => readonly string[];
   /** Known names most like an unknown one, best first. */
@@ -33,8 +36,31 @@ const PUBLISHED = z.object({
   ),
 });
 
-/** @param where names the text in problems, usually a file */
+/**
+ * Reads a file of any origin. One prefix that cannot be read declines the whole: a tag that
+ * silently lacks addresses would open what a rule denies.
+ *
+ * @param where names the text in problems, usually a file
+ */
 export function parseServiceTags(text: string, where: string): Result<ServiceTags> {
+  const read = readServiceTags(text, where);
+  if (!read.ok) return read;
+  for (const name of read.value.names)
+    for (const prefix of read.value.texts(name)) {
+      const parsed = prefix.includes(":") ? found(prefix) : parseCidr(prefix);
+      if (!parsed.ok)
+        return declined({
+          code: "InvalidServiceTags",
+          what: `The tag ${name} has a prefix that cannot be read: ${parsed.problem.what}`,
+          fix: parsed.problem.fix,
+          where,
+        });
+    }
+  return read;
+}
+
+/** Reads text whose prefixes were all checked when it was written: the product's own copy. */
+export function readServiceTags(text: string, where: string): Result<ServiceTags> {
   const broken = (what: string) =>
     declined({
       code: "InvalidServiceTags",
@@ -77,16 +103,32 @@ function serviceTagsOver(
       if (known !== undefined) return known;
       const prefixes = textsOf(key)
         .filter((text) => !text.includes(":"))
-        .flatMap((text) => {
+        .map((text) => {
           const prefix = parseCidr(text);
-          return prefix.ok ? [prefix.value] : [];
+          must(prefix.ok, `${text} of the tag ${name} was checked`);
+          return prefix.value;
         });
       parsed.set(key, prefixes);
       return prefixes;
     },
+    texts: textsOf,
     prefixes6: (name) => textsOf(name).filter((text) => text.includes(":")),
     nearest: (name) => nearest(name, [...tags.values()].map((tag) => tag.name)),
   };
+}
+
+/**
+ * Whether rules may name a tag: its published spelling, or what may have been meant. Tags that
+ * the network or the platform gives are known too.
+ */
+export function serviceTagAnswer(
+  tags: ServiceTags,
+  name: string,
+): { readonly known: string } | { readonly nearest: readonly string[] } {
+  const given: readonly string[] = [...COMPUTED_TAGS, ...PLATFORM_TAGS];
+  const known =
+    given.find((tag) => tag.toLowerCase() === name.toLowerCase()) ?? tags.canonical(name);
+  return known === undefined ? { nearest: nearest(name, [...given, ...tags.names]) } : { known };
 }
 
 /** The three most similar names, by edits needed. */

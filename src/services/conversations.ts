@@ -11,7 +11,7 @@ import type { Conversation } from "../environment/flows.ts";
 import { MANAGEMENT_PORTS } from "../environment/ports.ts";
 import { CLOSED, reasonOf, Unanswered, type Attempt } from "./attempt.ts";
 import { REVOCATION_PATH } from "./certificates.ts";
-import { encodeQuery, readAnswer } from "./dns-endpoint.ts";
+import { encodeQuery, readAnswer, withLength } from "./dns-endpoint.ts";
 import { askOver, type HttpRequest } from "./http-answers.ts";
 import { readLines } from "./listeners.ts";
 import { MANIFEST_PATH, readRevocationList } from "./publication-endpoint.ts";
@@ -101,10 +101,7 @@ async function lookUpByStream(attempt: Attempt): Promise<string> {
   const { name } = attempt.probe;
   const id = randomInt(65_536);
   const socket = await attempt.connect();
-  const query = encodeQuery(id, name);
-  const length = Buffer.alloc(2);
-  length.writeUInt16BE(query.length);
-  socket.write(Buffer.concat([length, query]));
+  socket.write(withLength(encodeQuery(id, name)));
   const message = await new Promise<Buffer>((resolve, reject) => {
     let received: Buffer = Buffer.alloc(0);
     socket.once("error", reject);
@@ -231,7 +228,7 @@ function askDatagram<Read extends object>(
       const answer = read(message);
       if (answer === "not ours") return;
       clearTimeout(second);
-      if ("reason" in answer) reject(new Unanswered(String(answer.reason)));
+      if ("reason" in answer) reject(new Unanswered(answer.reason));
       else resolve(answer);
     });
     send();

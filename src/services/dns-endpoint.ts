@@ -4,7 +4,7 @@
  * Exact names first, then the nearest `*.` above. Other types of a known name: an answer without
  * records; unknown names: NXDOMAIN.
  */
-import { AUTHORITATIVE_ANSWER, decode, encode, streamEncode, type Packet } from "dns-packet";
+import { AUTHORITATIVE_ANSWER, decode, encode, type Packet } from "dns-packet";
 import type { Socket } from "node:net";
 
 import type { Result } from "../base/problem.ts";
@@ -14,6 +14,7 @@ import type { Serving } from "./endpoints.ts";
 /** Short: names change while people watch. */
 const TTL_SECONDS = 5;
 const NXDOMAIN = 3;
+const ANY_TYPES: readonly string[] = ["ANY"];
 const NOT_IMPLEMENTED = 4;
 const FORMAT_ERROR = 1;
 /** RD, copied into the answer. */
@@ -22,12 +23,8 @@ const RECURSION_AVAILABLE = 0x00_80;
 
 export async function serveNames({ current, listeners }: Serving): Promise<Result<"listening">> {
   const { address, port } = current();
-  const answer = (message: Buffer): Packet | undefined =>
-    answerQuery(message, current().names ?? {});
-  const datagrams = await listeners.receive({ address, port }, (message) => {
-    const packet = answer(message);
-    return packet && encode(packet);
-  });
+  const answer = (message: Buffer) => encodedAnswer(message, current().names ?? {});
+  const datagrams = await listeners.receive({ address, port }, answer);
   if (!datagrams.ok) return datagrams;
   return listeners.accept({ address, port }, (socket) => answerStream(socket, answer));
 }
@@ -43,6 +40,16 @@ export function addressOf(name: string, names: Readonly<Record<string, Ipv4>>): 
   return known === undefined ? undefined : names[known];
 }
 
+/** A name that was read need not be one that can be written: then nothing is answered. */
+function encodedAnswer(message: Buffer, names: Readonly<Record<string, Ipv4>>): Buffer | undefined {
+  const packet = answerQuery(message, names);
+  try {
+    return packet && encode(packet);
+  } catch {
+    return undefined;
+  }
+}
+
 function answerQuery(message: Buffer, names: Readonly<Record<string, Ipv4>>): Packet | undefined {
   const query = readQuery(message);
   if (query === "unreadable")
@@ -55,7 +62,7 @@ function answerQuery(message: Buffer, names: Readonly<Record<string, Ipv4>>): Pa
   if (!isOrdinary) return { ...refusal(query.id ?? 0, NOT_IMPLEMENTED), questions: [question] };
   const address = addressOf(question.name, names);
   const asked = (query.flags ?? 0) & RECURSION_DESIRED;
-  const wantsAddress = question.type === "A" || String(question.type) === "ANY";
+  const wantsAddress = question.type === "A" || ANY_TYPES.includes(question.type);
   return {
     type: "response",
     id: query.id,
@@ -68,11 +75,11 @@ function answerQuery(message: Buffer, names: Readonly<Record<string, Ipv4>>): Pa
   };
 }
 
-type Query = Packet & { readonly opcode?: string };
+type Query = Packet & { readonly opcode?: string; readonly rcode?: string };
 
 function readQuery(message: Buffer): Query | "unreadable" {
   try {
-    return decode(message) as Query;
+    return decode(message);
   } catch {
     return "unreadable";
   }
@@ -83,21 +90,28 @@ function refusal(id: number, code: number): Packet {
 }
 
 /** Over TCP every message is preceded by its length. */
-function answerStream(socket: Socket, answer: (message: Buffer) => Packet | undefined): void {
+function answerStream(socket: Socket, answer: (message: Buffer) => Buffer | undefined): void {
   let rest: Buffer = Buffer.alloc(0);
   socket.on("data", (chunk: Buffer) => {
     rest = Buffer.concat([rest, chunk]);
     while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE(0)) {
       const end = 2 + rest.readUInt16BE(0);
-      const packet = answer(rest.subarray(2, end));
+      const answered = answer(rest.subarray(2, end));
       rest = rest.subarray(end);
-      if (packet === undefined || socket.writableLength > 65_536) {
+      if (answered === undefined || socket.writableLength > 65_536) {
         socket.destroy();
         return;
       }
-      socket.write(streamEncode(packet));
+      socket.write(withLength(answered));
     }
   });
+}
+
+/** As messages go over TCP. */
+export function withLength(message: Buffer): Buffer {
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(message.length);
+  return Buffer.concat([length, message]);
 }
 
 /** One query for the address of a name, as the probe sends it. */
@@ -115,12 +129,12 @@ export function readAnswer(
   message: Buffer,
   id: number,
 ): { readonly address: string } | { readonly reason: string } | "not ours" {
-  const answer = readQuery(message) as (Packet & { readonly rcode?: string }) | "unreadable";
+  const answer = readQuery(message);
   if (answer === "unreadable" || answer.type !== "response" || answer.id !== id) return "not ours";
   if (answer.rcode !== "NOERROR")
     return { reason: `the answer was ${answer.rcode ?? "unreadable"}` };
   const record = answer.answers?.find((each) => each.type === "A");
   return record?.type === "A" && "data" in record
-    ? { address: String(record.data) }
+    ? { address: record.data }
     : { reason: "the answer holds no address" };
 }

@@ -55,7 +55,10 @@ describe("a dns endpoint, asked by another program", () => {
     await python(`
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-for junk in (b"", b"x", b"\\xff" * 600, b"\\x00\\x01\\x80\\x00" + b"\\x00" * 8, b"\\x00\\x07\\x01\\x00\\x00\\x01" + b"\\x00" * 6 + b"\\xc0\\x0c" * 9):
+import random
+random.seed(1)
+noise = tuple(b"\\x00\\x09\\x01\\x00\\x00\\x01" + b"\\x00" * 6 + random.randbytes(random.randrange(60)) + b"\\x00\\x00\\x01\\x00\\x01" for _ in range(2000))
+for junk in noise + (b"", b"x", b"\\xff" * 600, b"\\x00\\x01\\x80\\x00" + b"\\x00" * 8, b"\\x00\\x07\\x01\\x00\\x00\\x01" + b"\\x00" * 6 + b"\\xc0\\x0c" * 9):
     s.sendto(junk, ("${HERE}", 53))
 `);
     expect(await ask("a.test", 1, "udp")).toBe("rcode=0 qr=1 answers=1 127.1.1.1");

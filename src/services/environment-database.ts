@@ -83,7 +83,8 @@ function runBatch(database: DatabaseSync, batch: string): Result<readonly Outcom
     database.exec("COMMIT");
     return found(outcomes);
   } catch (thrown) {
-    database.exec("ROLLBACK");
+    // `INSERT OR ROLLBACK` has done so already.
+    if (database.isTransaction) database.exec("ROLLBACK");
     return badStatement(thrown instanceof Error ? thrown.message : String(thrown));
   }
 }
@@ -119,7 +120,8 @@ function isOneUse(statement: string): boolean {
   const words = statement.replaceAll(/'[^']*'/g, " ");
   const uses = (pattern: RegExp) => words.match(pattern)?.length ?? 0;
   const isPlain = !/["'`[\]]|--|\/\*/.test(words);
-  return isPlain && uses(/heartbeat/gi) <= 1 && uses(/\b(?:select|values)\b/gi) <= 1;
+  const isKnown = /^(?:select|insert|update|delete|set)\s/i.test(words);
+  return isKnown && isPlain && uses(/heartbeat/gi) <= 1 && uses(/\b(?:select|values)\b/gi) <= 1;
 }
 
 function badStatement(what: string) {

@@ -159,6 +159,7 @@ describe("the table of heartbeats", () => {
     "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
     'SELECT 1 FROM "\'" , heartbeat a, heartbeat b, "\'"',
     "INSERT INTO heartbeat VALUES ('a', 'b', 'no number')",
+    "INSERT OR ROLLBACK INTO heartbeat VALUES ('a', 'b', 'no number')",
     "COMMIT",
   ])("refuses %s", async (statement) => {
     const ask = await session();

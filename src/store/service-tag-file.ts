@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 
 import { declined, problemOf, type Result } from "../base/problem.ts";
-import { parseServiceTags, type ServiceTags } from "../network/service-tags.ts";
+import { parseServiceTags, readServiceTags, type ServiceTags } from "../network/service-tags.ts";
 
 const OWN = fileURLToPath(new URL("../../data/service-tags.json.gz", import.meta.url));
 
@@ -15,6 +15,7 @@ export function loadServiceTags(file: string = OWN): Result<ServiceTags> {
   try {
     const bytes = readFileSync(file);
     const text = (file.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
+    if (file === OWN) return readServiceTags(text, file);
     return parseServiceTags(text.replace(/^\uFEFF/, ""), file);
   } catch (thrown) {
     return declined(

@@ -50,7 +50,9 @@ export function openSqliteStore(options: SqliteStoreOptions): Result<Store> {
     return found(storeOver(database, options.now));
   } catch (thrown) {
     database?.close();
-    return declined(isBusy(thrown) ? lockedProblem(options.file) : unreadable(thrown, options.file));
+    return declined(
+      isBusy(thrown) ? lockedProblem(options.file) : unreadable(thrown, options.file),
+    );
   }
 }
 
@@ -159,13 +161,11 @@ function eventsOf(statements: Statements, waiters: Waiters, check: () => void): 
         time: number;
         value: string;
       }[];
-      return rows.map(
-        (row): StoredEvent<Value> => ({
-          sequence: row.sequence,
-          time: row.time,
-          value: JSON.parse(row.value) as Value,
-        }),
-      );
+      return rows.map((row): StoredEvent<Value> => ({
+        sequence: row.sequence,
+        time: row.time,
+        value: JSON.parse(row.value) as Value,
+      }));
     },
     waitAfter: async (sequence, timeoutMs, signal) => {
       const deadline = Date.now() + timeoutMs;
@@ -184,9 +184,7 @@ function prepare(database: DatabaseSync) {
   const statement = (sql: string): StatementSync => database.prepare(sql);
   return {
     get: statement("select * from document where kind = ? and key = ?"),
-    list: statement(
-      "select * from document where kind = ? and key >= ? and key < ? order by key",
-    ),
+    list: statement("select * from document where kind = ? and key >= ? and key < ? order by key"),
     put: statement(
       `insert into document (kind, key, value, generation) values (?, ?, ?, 1)
        on conflict do update set value = excluded.value, generation = document.generation + 1

@@ -25,7 +25,12 @@ export type TestPlane = {
   readonly plane: OpenedControlPlane;
   readonly app: ReturnType<typeof createApi>;
   /** `{s}` and `{rg}` (resource group rg1) in the path are filled in. */
-  readonly ask: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>;
+  readonly ask: (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ) => Promise<Answer>;
   /** Asks the operation's URL until it is finished. */
   readonly follow: (answer: Answer) => Promise<Record<string, unknown>>;
   readonly world: TestWorld;
@@ -47,11 +52,16 @@ export type Answer = {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  // Tests look into answers by name; a wrong name fails the expectation.
-  readonly json: any;
+  readonly json: Loose;
 };
 
-export async function openTestPlane(folder = mkdtempSync(join(tmpdir(), "ase-plane-"))): Promise<TestPlane> {
+/** Tests look into answers by name; a wrong name fails the expectation. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type Loose = any;
+
+export async function openTestPlane(
+  folder = mkdtempSync(join(tmpdir(), "ase-plane-")),
+): Promise<TestPlane> {
   const opened = openSqliteStore({ file: join(folder, "state.db"), now: Date.now });
   if (!opened.ok) throw new Error(opened.problem.what);
   const store = opened.value;
@@ -88,9 +98,18 @@ export async function openTestPlane(folder = mkdtempSync(join(tmpdir(), "ase-pla
     text.replaceAll("{s}", subscription).replaceAll("{rg}", `${subscription}/resourceGroups/rg1`);
   const ask: TestPlane["ask"] = async (method, path, body, headers = {}) => {
     const filled = path.startsWith("http") ? path : `https://arm.test${fill(path)}`;
-    const url = /[?&]api-version=/.test(filled) ? filled : `${filled}${filled.includes("?") ? "&" : "?"}api-version=2022-03-01`;
-    const sent = body === undefined ? {} : { body: typeof body === "string" ? body : fill(JSON.stringify(body)) };
-    const response = await app.request(url, { method, headers: { Authorization: `Bearer ${TOKEN}`, ...headers }, ...sent });
+    const url = /[?&]api-version=/.test(filled)
+      ? filled
+      : `${filled}${filled.includes("?") ? "&" : "?"}api-version=2022-03-01`;
+    const sent =
+      body === undefined
+        ? {}
+        : { body: typeof body === "string" ? body : fill(JSON.stringify(body)) };
+    const response = await app.request(url, {
+      method,
+      headers: { Authorization: `Bearer ${TOKEN}`, ...headers },
+      ...sent,
+    });
     const text = await response.text();
     return { status: response.status, headers: response.headers, text, json: jsonOf(text) };
   };
@@ -158,7 +177,12 @@ function worldOf(world: TestWorld): World {
 }
 
 function noPlace(at: string): Problem {
-  return { code: "PlaceNotFound", what: `there is no place ${at}`, fix: "Choose internet.", where: at };
+  return {
+    code: "PlaceNotFound",
+    what: `there is no place ${at}`,
+    fix: "Choose internet.",
+    where: at,
+  };
 }
 
 function jsonOf(text: string): unknown {

@@ -194,12 +194,13 @@ export function wanted(resources: readonly Resource[], of: Partial<Wanted> = {})
     resources,
     tag: (name) => TAGS[name] as readonly Cidr[] | undefined,
     runs: () => true,
-    contentOf: () => ({ folder: "/content/hello", version: "1", runtime: "static" }),
+    contentOf: () => ({ folder: "/content/hello", version: "1", runtime: "static", number: 1 }),
     certificate: (stem) => ({
       certificate: `/pki/${stem}.crt`,
       key: `/pki/${stem}.key`,
       authority: "/pki/authority.crt",
     }),
+    incarnationOf: () => 0,
     silent: new Set(),
     ...of,
   };

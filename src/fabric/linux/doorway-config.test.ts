@@ -36,14 +36,22 @@ function networkOpen(address: Ipv4, port: number): Network {
 describe("the doorway", () => {
   test("knows the local names only, longest first, and which of their ports are open", () => {
     expect(doorTargets(internet, [networkOpen(ONE, 443)])).toEqual([
-      { domain: "scm.demo.localhost", below: true, address: TWO, isOpen: { http: false, https: false } },
+      {
+        domain: "scm.demo.localhost",
+        below: true,
+        address: TWO,
+        isOpen: { http: false, https: false },
+      },
       { domain: "demo.localhost", below: true, address: ONE, isOpen: { http: false, https: true } },
     ]);
   });
 
   test("a port without targets is closed", () => {
     const open = networkOpen(ONE, 80);
-    const emptied = { ...open, translations: open.translations.map((one) => ({ ...one, targets: [] })) };
+    const emptied = {
+      ...open,
+      translations: open.translations.map((one) => ({ ...one, targets: [] })),
+    };
     expect(doorTargets(internet, [emptied]).every(({ isOpen }) => !isOpen.http)).toBe(true);
   });
 

@@ -25,7 +25,9 @@ export function doorTargets(
   const open = new Set(
     networks.flatMap(({ translations }) =>
       translations
-        .filter(({ at, protocol, targets }) => at === "edge" && protocol === "Tcp" && targets.length > 0)
+        .filter(
+          ({ at, protocol, targets }) => at === "edge" && protocol === "Tcp" && targets.length > 0,
+        )
         .map(({ address, port }) => `${address}:${port}`),
     ),
   );
@@ -75,7 +77,9 @@ export function doorwayConfig({ targets, sockets, clientAddress, user }: Doorway
     "  mode http",
     `  bind fd@${sockets.http}`,
     "  http-request set-var(txn.name) req.hdr(host),field(1,:),lower",
-    ...doors.map((door) => `  use_backend http-${door.position} if ${asksFor(door, "var(txn.name)")}`),
+    ...doors.map(
+      (door) => `  use_backend http-${door.position} if ${asksFor(door, "var(txn.name)")}`,
+    ),
     "  default_backend nowhere",
     "backend nowhere",
     "  mode http",
@@ -94,7 +98,9 @@ export function doorwayConfig({ targets, sockets, clientAddress, user }: Doorway
     "  tcp-request content accept if { req.ssl_hello_type 1 }",
     "  tcp-request content reject",
     // A name of a longer, closed domain must not fall to a shorter one that is open.
-    ...doors.map((door) => `  use_backend https-${door.position} if ${asksFor(door, "req.ssl_sni,lower")}`),
+    ...doors.map(
+      (door) => `  use_backend https-${door.position} if ${asksFor(door, "req.ssl_sni,lower")}`,
+    ),
     ...doors.flatMap(({ position, address, isOpen }) => [
       `backend https-${position}`,
       "  mode tcp",

@@ -69,7 +69,9 @@ function hasUsers(): boolean {
  * concerned fails its probes.
  */
 function surviveSurprises(): void {
-  process.on("uncaughtException", (error) => log("uncaught", { stack: error.stack ?? String(error) }));
+  process.on("uncaughtException", (error) =>
+    log("uncaught", { stack: error.stack ?? String(error) }),
+  );
   process.on("unhandledRejection", (reason) =>
     log("unhandled", { stack: reason instanceof Error ? reason.stack : String(reason) }),
   );
@@ -82,5 +84,7 @@ function giveUp(problem: Problem): void {
 
 /** One line, one fact; fabric.log is this process's standard error. */
 function log(message: string, fields: object): void {
-  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), message, ...fields })}\n`);
+  process.stderr.write(
+    `${JSON.stringify({ time: new Date().toISOString(), message, ...fields })}\n`,
+  );
 }

@@ -49,7 +49,11 @@ export class HostPrograms {
     return {
       host: this.host,
       programs: this.host.programs.map(({ name }) =>
-        together(name, states.filter((state) => state.name === name), this.#putAt),
+        together(
+          name,
+          states.filter((state) => state.name === name),
+          this.#putAt,
+        ),
       ),
     };
   }
@@ -68,7 +72,9 @@ export class HostPrograms {
   /** For good. */
   stop(): Promise<void> {
     this.#isStopped = true;
-    return Promise.all([...this.#standings.keys()].map((key) => this.#leave(key))).then(() => undefined);
+    return Promise.all([...this.#standings.keys()].map((key) => this.#leave(key))).then(
+      () => undefined,
+    );
   }
 
   /** Takes the files of the host away. */
@@ -84,7 +90,10 @@ export class HostPrograms {
 
   /** One after the other, in the order of the blueprint. */
   async #standAt(key: string, space: Space): Promise<void> {
-    const standing = this.#standings.get(key) ?? { space, programs: new Map<string, KeptProgram>() };
+    const standing = this.#standings.get(key) ?? {
+      space,
+      programs: new Map<string, KeptProgram>(),
+    };
     this.#standings.set(key, standing);
     const wanted = this.host.programs;
     for (const [name, program] of standing.programs) {
@@ -120,7 +129,8 @@ export class HostPrograms {
       hasUsers,
       log: (stream, text) => note(this.host.name, program.name, stream, text),
       restartPrograms: () => {
-        for (const [name, other] of standing.programs) if (name !== program.name) void other.restart();
+        for (const [name, other] of standing.programs)
+          if (name !== program.name) void other.restart();
       },
     });
     const running = startsAtOnce(() => startProgram(program, place)).catch((thrown: unknown) =>

@@ -109,9 +109,7 @@ export class KeptProgram {
     this.#abandon = undefined;
     if (!started.ok) {
       // One that comes up after all, too late, is not wanted any more.
-      void running
-        .then((late) => (late.ok ? late.value.stop() : undefined))
-        .catch(() => undefined);
+      void running.then((late) => (late.ok ? late.value.stop() : undefined)).catch(() => undefined);
       cleanUp();
       this.#fail(started.problem);
       return;

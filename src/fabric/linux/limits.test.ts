@@ -54,7 +54,10 @@ describe("limits of hosts", () => {
 
   test("are absent, with the reason, where no group may be divided", () => {
     const limits = openLimits("w", folder());
-    expect(limits).toMatchObject({ version: "none", why: expect.stringContaining("may be divided") });
+    expect(limits).toMatchObject({
+      version: "none",
+      why: expect.stringContaining("may be divided"),
+    });
     expect(limits.group("worker-0", SMALL)).toEqual({ ok: true, value: [] });
   });
 });

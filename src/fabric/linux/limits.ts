@@ -70,12 +70,16 @@ function versionOne(prefix: string, roots: readonly string[]): Limits {
     group: (host, limits) => {
       const name = prefix + fileName(host);
       const folders = [join(memory, name), join(cpu, name), join(pids, name)];
-      return put(folders, [
-        [join(memory, name, "memory.limit_in_bytes"), String(bytes(limits))],
-        [join(cpu, name, "cpu.cfs_quota_us"), String(quota(limits))],
-        [join(pids, name, "pids.max"), String(limits.processes)],
-        // A thread that moves itself waits for nobody; `cgroup.procs` would stop the whole machine.
-      ], folders.map((folder) => join(folder, "tasks")));
+      return put(
+        folders,
+        [
+          [join(memory, name, "memory.limit_in_bytes"), String(bytes(limits))],
+          [join(cpu, name, "cpu.cfs_quota_us"), String(quota(limits))],
+          [join(pids, name, "pids.max"), String(limits.processes)],
+          // A thread that moves itself waits for nobody; `cgroup.procs` would stop the whole machine.
+        ],
+        folders.map((folder) => join(folder, "tasks")),
+      );
     },
     remove: (host) => removeGroups(roots.map((root) => join(root, prefix + fileName(host)))),
     sweep: () => removeGroups(roots.flatMap((root) => groupsIn(root, prefix))),
@@ -87,11 +91,15 @@ function versionTwo(prefix: string, root: string): Limits {
     version: "v2",
     group: (host, limits) => {
       const folder = join(root, prefix + fileName(host));
-      return put([folder], [
-        [join(folder, "memory.max"), String(bytes(limits))],
-        [join(folder, "cpu.max"), `${quota(limits)} ${CPU_PERIOD_US}`],
-        [join(folder, "pids.max"), String(limits.processes)],
-      ], [join(folder, "cgroup.procs")]);
+      return put(
+        [folder],
+        [
+          [join(folder, "memory.max"), String(bytes(limits))],
+          [join(folder, "cpu.max"), `${quota(limits)} ${CPU_PERIOD_US}`],
+          [join(folder, "pids.max"), String(limits.processes)],
+        ],
+        [join(folder, "cgroup.procs")],
+      );
     },
     remove: (host) => removeGroups([join(root, prefix + fileName(host))]),
     sweep: () => removeGroups(groupsIn(root, prefix)),

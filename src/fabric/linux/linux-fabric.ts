@@ -61,7 +61,8 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
           hasUsers: options.hasUsers,
           log: (text) => ground.note("doorway", "haproxy", "platform", text),
         });
-  if (limits.version === "none") log("hosts have no limits of memory and processor", { why: limits.why });
+  if (limits.version === "none")
+    log("hosts have no limits of memory and processor", { why: limits.why });
   doorway?.update(undefined, []);
 
   async function carryOut(from: number, step: Step): Promise<Result<"done">> {
@@ -178,7 +179,9 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
 
   async function removeNetwork(id: string): Promise<Result<"done">> {
     networks.delete(id);
-    const inside = [...hosts.values()].filter(({ host: { place } }) => "network" in place && place.network === id);
+    const inside = [...hosts.values()].filter(
+      ({ host: { place } }) => "network" in place && place.network === id,
+    );
     await Promise.all(inside.map(({ host }) => removeHost(host.name)));
     await withinPut([...hosts.values()].filter(({ host }) => isPlatformHost(host)).map(stand));
     return kernel.removeNetwork(id);
@@ -214,7 +217,11 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
       const { from } = probe;
       const space = kernel.space(from);
       return space === undefined
-        ? Promise.resolve({ ok: false, elapsedMs: 0, reason: `${describeStart(from)} does not exist` })
+        ? Promise.resolve({
+            ok: false,
+            elapsedMs: 0,
+            reason: `${describeStart(from)} does not exist`,
+          })
         : probeWithin(probe, space.sockets, options.runProbe);
     },
     run: async (at, command) => {

@@ -30,7 +30,8 @@ export function openLogBook(folder: string): LogBook {
   function pageOf(host: string, program: string): Page {
     const ofHost = pages.get(host) ?? new Map<string, Page>();
     pages.set(host, ofHost);
-    const page = ofHost.get(program) ?? new Page(join(folder, fileName(host), `${fileName(program)}.log`));
+    const page =
+      ofHost.get(program) ?? new Page(join(folder, fileName(host), `${fileName(program)}.log`));
     ofHost.set(program, page);
     return page;
   }

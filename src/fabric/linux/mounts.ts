@@ -61,7 +61,9 @@ function resolverTarget(): string | undefined {
 }
 
 function mount(words: readonly string[]): Result<"made"> {
-  const { status, stderr, error } = spawnSync("mount", ["--no-mtab", ...words], { encoding: "utf8" });
+  const { status, stderr, error } = spawnSync("mount", ["--no-mtab", ...words], {
+    encoding: "utf8",
+  });
   if (status === 0) return found("made");
   return declined({
     code: "MountRefused",

@@ -94,7 +94,10 @@ function begin(argv: readonly string[], wish: SpawnOptions, options: PlaceOption
   );
 }
 
-function doorsOf({ limits: wanted }: SpawnOptions, { host, limits, log }: PlaceOptions): readonly string[] {
+function doorsOf(
+  { limits: wanted }: SpawnOptions,
+  { host, limits, log }: PlaceOptions,
+): readonly string[] {
   if (wanted === undefined) return [];
   const doors = limits.group(host.name, wanted);
   // An app without its limits would be one that others pay for.

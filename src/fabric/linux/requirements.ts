@@ -22,7 +22,8 @@ export function checkRequirements(): Result<"met"> {
   const missing = PROGRAMS.filter(({ command }) => !isInstalled(command)).map(
     ({ command, debian }) => ({ name: command as string, debian: debian as string }),
   );
-  if (!hasLibrary("libnftables.so.1")) missing.push({ name: "libnftables", debian: "libnftables1" });
+  if (!hasLibrary("libnftables.so.1"))
+    missing.push({ name: "libnftables", debian: "libnftables1" });
   if (missing.length === 0) return found("met");
   const packages = [...new Set(missing.map(({ debian }) => debian))].join(" ");
   return declined({

@@ -48,7 +48,9 @@ export function isHome(home: string): boolean {
 
 export function recordOf(pid: number): WorldRecord | undefined {
   const stat = readStat(pid);
-  return stat === undefined ? undefined : { pid, startTime: stat.startTime, machineStart: machineStart() };
+  return stat === undefined
+    ? undefined
+    : { pid, startTime: stat.startTime, machineStart: machineStart() };
 }
 
 export function writeRecord(files: WorldFiles, record: WorldRecord): void {
@@ -92,7 +94,6 @@ export function removeWorldFiles(files: WorldFiles): void {
   rmSync(files.socket, { force: true });
   rmSync(files.record, { force: true });
 }
-
 
 function readStat(pid: number): { readonly state: string; readonly startTime: string } | undefined {
   try {

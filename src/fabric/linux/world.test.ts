@@ -1,5 +1,12 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type AddressInfo, type Server } from "node:net";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
@@ -35,8 +42,20 @@ const network: Network = {
       prefix: "10.0.1.0/24" as Cidr,
       flushConnection: false,
       routes: [
-        { name: "local", source: "Default", prefix: "10.0.0.0/16" as Cidr, nextHop: { kind: "VnetLocal" }, state: "Active" },
-        { name: "out", source: "Default", prefix: "0.0.0.0/0" as Cidr, nextHop: { kind: "Internet" }, state: "Active" },
+        {
+          name: "local",
+          source: "Default",
+          prefix: "10.0.0.0/16" as Cidr,
+          nextHop: { kind: "VnetLocal" },
+          state: "Active",
+        },
+        {
+          name: "out",
+          source: "Default",
+          prefix: "0.0.0.0/0" as Cidr,
+          nextHop: { kind: "Internet" },
+          state: "Active",
+        },
       ],
     },
   ],
@@ -49,11 +68,22 @@ function endpoint(service: Endpoint["service"], address: string, port: number): 
 }
 
 function internetHost(name: string, address: string, ...programs: readonly Endpoint[]): Host {
-  return { name, place: { kind: "internet", address: address as Ipv4 }, role: "Endpoint", forwards: false, programs };
+  return {
+    name,
+    place: { kind: "internet", address: address as Ipv4 },
+    role: "Endpoint",
+    forwards: false,
+    programs,
+  };
 }
 
 function subnetHost(name: string, address: string, ...programs: readonly Endpoint[]): Host {
-  const place = { kind: "subnet", network: network.id, subnet: "net/subnets/one", address: address as Ipv4 } as const;
+  const place = {
+    kind: "subnet",
+    network: network.id,
+    subnet: "net/subnets/one",
+    address: address as Ipv4,
+  } as const;
   return { name, place, role: "Machine", forwards: false, programs };
 }
 
@@ -61,15 +91,28 @@ function newHome(): string {
   return mkdtempSync(join(tmpdir(), "ase-world-"));
 }
 
-async function started(home: string, doors?: { http: number; https: number }): Promise<RemoteFabric> {
-  const answer = await startWorld({ home, entry: ENTRY, ...(doors === undefined ? {} : { doors }) });
-  if (!answer.ok) throw new Error(`${answer.problem.what}\n${readFileSync(join(home, "logs", "fabric.log"), "utf8")}`);
+async function started(
+  home: string,
+  doors?: { http: number; https: number },
+): Promise<RemoteFabric> {
+  const answer = await startWorld({
+    home,
+    entry: ENTRY,
+    ...(doors === undefined ? {} : { doors }),
+  });
+  if (!answer.ok)
+    throw new Error(
+      `${answer.problem.what}\n${readFileSync(join(home, "logs", "fabric.log"), "utf8")}`,
+    );
   return answer.value;
 }
 
 async function say(fabric: Fabric, ...argv: readonly string[]): Promise<string> {
   let said = "";
-  const begun = await fabric.run({ kind: "internet" }, { argv, onOutput: (_, chunk) => (said += chunk) });
+  const begun = await fabric.run(
+    { kind: "internet" },
+    { argv, onOutput: (_, chunk) => (said += chunk) },
+  );
   if (!begun.ok) throw new Error(begun.problem.what);
   await begun.value.ended;
   return said;
@@ -79,7 +122,10 @@ async function must(answer: Promise<{ readonly ok: boolean }>): Promise<void> {
   expect(await answer).toMatchObject({ ok: true });
 }
 
-async function until<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
+async function until<T>(
+  what: string,
+  look: () => Promise<T | undefined> | T | undefined,
+): Promise<T> {
   const deadline = Date.now() + 10_000;
   while (Date.now() < deadline) {
     const seen = await look();
@@ -90,7 +136,10 @@ async function until<T>(what: string, look: () => Promise<T | undefined> | T | u
 }
 
 /** Ids, as the machine sees them, of everything that lives in the world of a home. */
-function processesOf(home: string): { readonly all: () => readonly number[]; readonly outermost: number } {
+function processesOf(home: string): {
+  readonly all: () => readonly number[];
+  readonly outermost: number;
+} {
   const outermost = readRecord(worldFiles(home))?.pid ?? 0;
   const world = readlinkSync(`/proc/${outermost}/ns/pid_for_children`);
   return { outermost, all: () => pidsIn(world) };
@@ -123,7 +172,10 @@ function fabricPid(home: string): number {
 
 function groupsOf(home: string): readonly string[] {
   const { id } = worldFiles(home);
-  const folders = [LIMITS_FOLDER, ...["memory", "cpu", "pids"].map((name) => join(LIMITS_FOLDER, name))];
+  const folders = [
+    LIMITS_FOLDER,
+    ...["memory", "cpu", "pids"].map((name) => join(LIMITS_FOLDER, name)),
+  ];
   return folders.flatMap((folder) => {
     try {
       return readdirSync(folder).filter((name) => name.startsWith(`ase-${id}-`));
@@ -134,7 +186,10 @@ function groupsOf(home: string): readonly string[] {
 }
 
 function machineMounts(): string {
-  return readFileSync("/proc/self/mounts", "utf8").split("\n").filter((line) => line.startsWith("openase")).join("\n");
+  return readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("openase"))
+    .join("\n");
 }
 
 async function freePort(): Promise<{ readonly port: number; readonly server: Server }> {
@@ -143,13 +198,19 @@ async function freePort(): Promise<{ readonly port: number; readonly server: Ser
   return { port: (server.address() as AddressInfo).port, server };
 }
 
-async function get(port: number, host: string): Promise<{ readonly status: number; readonly body: string }> {
+async function get(
+  port: number,
+  host: string,
+): Promise<{ readonly status: number; readonly body: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ host: "127.0.0.1", port, headers: { host }, agent: false }, (response) => {
-      let body = "";
-      response.setEncoding("utf8").on("data", (chunk: string) => (body += chunk));
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
-    });
+    const asked = request(
+      { host: "127.0.0.1", port, headers: { host }, agent: false },
+      (response) => {
+        let body = "";
+        response.setEncoding("utf8").on("data", (chunk: string) => (body += chunk));
+        response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
+      },
+    );
     asked.on("error", reject);
     asked.end();
   });
@@ -180,7 +241,12 @@ describe("a world that stands", () => {
     }
     fabric = await started(home, doors);
     const names = { "*.demo.localhost": VIP, "demo.localhost": VIP };
-    await must(fabric.carryOut(1, { do: "put-internet", internet: { clientAddress: CLIENT, managementAddresses: [], names } }));
+    await must(
+      fabric.carryOut(1, {
+        do: "put-internet",
+        internet: { clientAddress: CLIENT, managementAddresses: [], names },
+      }),
+    );
     await must(fabric.carryOut(1, { do: "put-network", network }));
   });
 
@@ -199,32 +265,48 @@ describe("a world that stands", () => {
   });
 
   test("is not started twice, and its ports are named when they are taken", async () => {
-    expect(await startWorld({ home, entry: ENTRY })).toMatchObject({ problem: { code: "WorldRunsAlready" } });
+    expect(await startWorld({ home, entry: ENTRY })).toMatchObject({
+      problem: { code: "WorldRunsAlready" },
+    });
     const other = newHome();
     const refused = await startWorld({ home: other, entry: ENTRY, doors });
     expect(refused).toMatchObject({
-      problem: { what: `port ${doors.http} of 127.0.0.1 is taken by another program`, fix: "Choose another with --http-port." },
+      problem: {
+        what: `port ${doors.http} of 127.0.0.1 is taken by another program`,
+        fix: "Choose another with --http-port.",
+      },
     });
     rmSync(other, { recursive: true, force: true });
   });
 
   test("commands at the internet see its network and none of the machine's daemons", async () => {
-    expect(await say(fabric, "readlink", "/proc/self/ns/net")).not.toBe(`${readlinkSync("/proc/self/ns/net")}\n`);
+    expect(await say(fabric, "readlink", "/proc/self/ns/net")).not.toBe(
+      `${readlinkSync("/proc/self/ns/net")}\n`,
+    );
     expect((await say(fabric, "ls", "/run")).trim()).toBe("openase");
-    expect(await fabric.run({ kind: "host", name: "nobody" }, { argv: ["true"], onOutput: () => {} })).toMatchObject({
+    expect(
+      await fabric.run({ kind: "host", name: "nobody" }, { argv: ["true"], onOutput: () => {} }),
+    ).toMatchObject({
       problem: { code: "PlaceNotInWorld" },
     });
-    expect(await fabric.run({ kind: "internet" }, { argv: ["/no/such"], onOutput: () => {} })).toMatchObject({
+    expect(
+      await fabric.run({ kind: "internet" }, { argv: ["/no/such"], onOutput: () => {} }),
+    ).toMatchObject({
       problem: { code: "CommandNotStarted" },
     });
   });
 
   test("a killed command takes what it started with it", async () => {
-    const begun = await fabric.run({ kind: "internet" }, { argv: ["sh", "-c", "sleep 987 & sleep 987"], onOutput: () => {} });
+    const begun = await fabric.run(
+      { kind: "internet" },
+      { argv: ["sh", "-c", "sleep 987 & sleep 987"], onOutput: () => {} },
+    );
     if (!begun.ok) throw new Error(begun.problem.what);
     begun.value.kill();
     expect(await begun.value.ended).toEqual({ exitCode: 137 });
-    await until("no sleep", async () => ((await say(fabric, "ps", "ax")).includes("sleep 987") ? undefined : true));
+    await until("no sleep", async () =>
+      (await say(fabric, "ps", "ax")).includes("sleep 987") ? undefined : true,
+    );
   });
 
   test("a host's program answers probes; a probe that hangs ends in time", async () => {
@@ -240,10 +322,15 @@ describe("a world that stands", () => {
 
   test("carrying the same out again changes nothing; a change of port is a new start", async () => {
     const put = (port: number) =>
-      fabric.carryOut(2, { do: "put-host", host: internetHost("again", "198.18.7.2", endpoint("time", "198.18.7.2", port)) });
+      fabric.carryOut(2, {
+        do: "put-host",
+        host: internetHost("again", "198.18.7.2", endpoint("time", "198.18.7.2", port)),
+      });
     const since = async () => {
       const seen = await fabric.observe();
-      return seen.ok ? seen.value.hosts.find(({ host }) => host.name === "again")?.programs[0] : undefined;
+      return seen.ok
+        ? seen.value.hosts.find(({ host }) => host.name === "again")?.programs[0]
+        : undefined;
     };
     await must(put(7_100));
     const before = await since();
@@ -264,16 +351,22 @@ describe("a world that stands", () => {
     await must(fabric.carryOut(2, { do: "put-host", host }));
     const pids = async () => {
       const read = await fabric.logs({ host: "sleeper", lines: 50 });
-      return read.ok ? read.value.flatMap(({ text }) => /^pid (\d+) of 20001$/.exec(text)?.[1] ?? []) : [];
+      return read.ok
+        ? read.value.flatMap(({ text }) => /^pid (\d+) of 20001$/.exec(text)?.[1] ?? [])
+        : [];
     };
-    const [first = ""] = await until("its first pid", async () => ((await pids()).length === 1 ? pids() : undefined));
-    expect(await say(fabric, "cat", `/proc/${first}/cgroup`)).toMatch(/memory:\/.*-sleeper|0::.*-sleeper/);
+    const [first = ""] = await until("its first pid", async () =>
+      (await pids()).length === 1 ? pids() : undefined,
+    );
+    expect(await say(fabric, "cat", `/proc/${first}/cgroup`)).toMatch(
+      /memory:\/.*-sleeper|0::.*-sleeper/,
+    );
     await say(fabric, "kill", "-9", first);
     await until("a second pid", async () => ((await pids()).length === 2 ? true : undefined));
     const seen = await fabric.observe();
-    expect(seen.ok && seen.value.hosts.find(({ host: { name } }) => name === "sleeper")?.programs).toMatchObject([
-      { name: "sql", state: "running", restarts: 1 },
-    ]);
+    expect(
+      seen.ok && seen.value.hosts.find(({ host: { name } }) => name === "sleeper")?.programs,
+    ).toMatchObject([{ name: "sql", state: "running", restarts: 1 }]);
     expect(groupsOf(home).length).toBeGreaterThan(0);
     await must(fabric.carryOut(2, { do: "remove-host", name: "sleeper" }));
     expect(groupsOf(home)).toEqual([]);
@@ -282,18 +375,26 @@ describe("a world that stands", () => {
 
   test("a program that cannot start is observed as failed and keeps no other from running", async () => {
     const address = "198.18.7.4";
-    const host = internetHost("mixed", address, endpoint("monitoring", address, 1), endpoint("time", address, 7_200));
+    const host = internetHost(
+      "mixed",
+      address,
+      endpoint("monitoring", address, 1),
+      endpoint("time", address, 7_200),
+    );
     await must(fabric.carryOut(2, { do: "put-host", host }));
     const seen = await fabric.observe();
-    expect(seen.ok && seen.value.hosts.find(({ host: { name } }) => name === "mixed")?.programs).toMatchObject([
-      { state: "failed", problem: { code: "NotHere" } },
-      { state: "running" },
-    ]);
+    expect(
+      seen.ok && seen.value.hosts.find(({ host: { name } }) => name === "mixed")?.programs,
+    ).toMatchObject([{ state: "failed", problem: { code: "NotHere" } }, { state: "running" }]);
     await must(fabric.carryOut(2, { do: "remove-host", name: "mixed" }));
   });
 
   test("the platform's host stands in every network and is named as the resolver", async () => {
-    const resolver = internetHost("platform-resolver", "168.63.129.16", endpoint("dns", "168.63.129.16", 53));
+    const resolver = internetHost(
+      "platform-resolver",
+      "168.63.129.16",
+      endpoint("dns", "168.63.129.16", 53),
+    );
     await must(fabric.carryOut(2, { do: "put-host", host: resolver }));
     expect(await say(fabric, "cat", "/etc/resolv.conf")).toContain("nameserver 168.63.129.16");
     const answer = await fabric.probe({
@@ -305,10 +406,17 @@ describe("a world that stands", () => {
   });
 
   test("the doorway leads by name from the client address to the VIP, and says what it knows", async () => {
-    const closed = await until("a doorway", () => get(doors.http, "app.demo.localhost").catch(() => undefined));
+    const closed = await until("a doorway", () =>
+      get(doors.http, "app.demo.localhost").catch(() => undefined),
+    );
     expect(closed.status).toBe(503);
     const address = "10.0.1.4" as Ipv4;
-    await must(fabric.carryOut(2, { do: "put-host", host: subnetHost("front", address, endpoint("http", address, 80)) }));
+    await must(
+      fabric.carryOut(2, {
+        do: "put-host",
+        host: subnetHost("front", address, endpoint("http", address, 80)),
+      }),
+    );
     const translation = {
       at: "edge",
       address: VIP,
@@ -316,7 +424,13 @@ describe("a world that stands", () => {
       port: 80,
       targets: [{ host: "front", address, port: 80 }],
     } as const;
-    await must(fabric.carryOut(2, { do: "put-translations", network: network.id, translations: [translation] }));
+    await must(
+      fabric.carryOut(2, {
+        do: "put-translations",
+        network: network.id,
+        translations: [translation],
+      }),
+    );
     const answer = await until("an open door", async () => {
       const seen = await get(doors.http, "App.Demo.localhost:8080").catch(() => undefined);
       return seen?.status === 200 ? seen : undefined;
@@ -334,7 +448,12 @@ describe("the end of a world", () => {
     const home = newHome();
     const fabric = await started(home);
     const address = "198.18.7.3";
-    await must(fabric.carryOut(1, { do: "put-host", host: internetHost("sleeper", address, endpoint("sql", address, 1)) }));
+    await must(
+      fabric.carryOut(1, {
+        do: "put-host",
+        host: internetHost("sleeper", address, endpoint("sql", address, 1)),
+      }),
+    );
     const processes = processesOf(home);
     expect(processes.all().length).toBeGreaterThanOrEqual(4);
     expect(groupsOf(home).length).toBeGreaterThan(0);
@@ -400,7 +519,9 @@ describe("the end of a world", () => {
        console.log(answer.ok ? "stands" : answer.problem.what);`,
     );
     const control = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
-    const said = await new Promise<string>((resolve) => control.stdout.once("data", (text: Buffer) => resolve(String(text))));
+    const said = await new Promise<string>((resolve) =>
+      control.stdout.once("data", (text: Buffer) => resolve(String(text))),
+    );
     expect(said).toBe("stands\n");
     const before = processesOf(home).all();
     control.kill("SIGKILL");
@@ -418,7 +539,17 @@ describe("the end of a world", () => {
     const home = mkdtempSync("/tmp/ase-rootless-");
     const script = fileURLToPath(new URL("world-rootless.testing.ts", import.meta.url));
     spawnSync("chown", ["65534:65534", home]);
-    const words = ["--reuid", "65534", "--regid", "65534", "--clear-groups", process.execPath, script, home, ENTRY];
+    const words = [
+      "--reuid",
+      "65534",
+      "--regid",
+      "65534",
+      "--clear-groups",
+      process.execPath,
+      script,
+      home,
+      ENTRY,
+    ];
     const { stdout, stderr } = spawnSync("setpriv", words, { encoding: "utf8", timeout: 20_000 });
     rmSync(home, { recursive: true, force: true });
     expect(`${stdout}${stderr}`).toBe("stands; answers; ended\n");

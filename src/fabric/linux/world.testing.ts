@@ -16,15 +16,23 @@ const startProgram: StartProgram = async (program, place) => {
   if (program.kind !== "endpoint") return declined(notHere(program.kind));
   switch (program.service) {
     case "http":
-      return listen(program, place, createHttpServer((request, response) => {
-        response.end(`${place.host.name} greets ${request.socket.remoteAddress}`);
-      }));
+      return listen(
+        program,
+        place,
+        createHttpServer((request, response) => {
+          response.end(`${place.host.name} greets ${request.socket.remoteAddress}`);
+        }),
+      );
     case "sql":
       return sleep(program, place);
     case "monitoring":
       return declined(notHere("monitoring"));
     default:
-      return listen(program, place, createServer((socket) => socket.pipe(socket)));
+      return listen(
+        program,
+        place,
+        createServer((socket) => socket.pipe(socket)),
+      );
   }
 };
 
@@ -84,7 +92,11 @@ async function sleep(program: Endpoint, place: ProgramPlace): Promise<Result<Run
 }
 
 function notHere(kind: string): Problem {
-  return { code: "NotHere", what: `this small world runs no ${kind}`, fix: "Use the whole product." };
+  return {
+    code: "NotHere",
+    what: `this small world runs no ${kind}`,
+    fix: "Use the whole product.",
+  };
 }
 
 const { values } = parseArgs({

@@ -87,7 +87,9 @@ export async function startWorld(wish: WorldWish): Promise<Result<RemoteFabric>>
   const said = readFileSync(files.fabricLog).subarray(saidBefore).toString("utf8");
   if (record !== undefined) await kill(record);
   removeWorldFiles(files);
-  return declined(explainRefusal(said, process.getuid?.() ?? 0) ?? withLastWords(answer.problem, said));
+  return declined(
+    explainRefusal(said, process.getuid?.() ?? 0) ?? withLastWords(answer.problem, said),
+  );
 }
 
 /** Adopts a running world; declined when there is none. */
@@ -192,7 +194,10 @@ function environment(files: WorldFiles): NodeJS.ProcessEnv {
   };
 }
 
-async function untilAnswered(files: WorldFiles, isOver: () => boolean): Promise<Result<RemoteFabric>> {
+async function untilAnswered(
+  files: WorldFiles,
+  isOver: () => boolean,
+): Promise<Result<RemoteFabric>> {
   const deadline = Date.now() + START_WITHIN_MS;
   while (Date.now() < deadline && !isOver()) {
     const fabric = openRemoteFabric(files.socket);
@@ -218,7 +223,11 @@ async function askToEnd(files: WorldFiles): Promise<boolean> {
   // One of another version that answers understands "end" all the same.
   const listens = greeted.ok || greeted.problem.code === "FabricOfAnotherVersion";
   if (listens)
-    await Promise.race([fabric.end(), fabric.closed, pause(END_WITHIN_MS, undefined, { ref: false })]);
+    await Promise.race([
+      fabric.end(),
+      fabric.closed,
+      pause(END_WITHIN_MS, undefined, { ref: false }),
+    ]);
   fabric.disconnect();
   return listens;
 }

@@ -9,7 +9,14 @@ import { createConnection, type Socket } from "node:net";
 import { declined, found, type Problem, type Result } from "../../base/problem.ts";
 import type { Command, Fabric, RunningCommand, StandingPlace } from "../fabric.ts";
 import { readLines, writeLine } from "./lines.ts";
-import { PROTOCOL, readReply, type Conversations, type Greeting, type Reply, type Verb } from "./messages.ts";
+import {
+  PROTOCOL,
+  readReply,
+  type Conversations,
+  type Greeting,
+  type Reply,
+  type Verb,
+} from "./messages.ts";
 
 export type RemoteFabric = Fabric & {
   /** Who is there. Declined when nobody answers, or a program of another version. */

@@ -22,12 +22,17 @@ function openSmallFabric() {
   const commands: { at: string; command: Command; end: (exitCode: number) => void }[] = [];
   const state = { killedCount: 0, endedCount: 0, holdObserve: false };
   const fabric: Fabric = {
-    observe: () => (state.holdObserve ? new Promise(() => undefined) : Promise.resolve(found(observed))),
+    observe: () =>
+      state.holdObserve ? new Promise(() => undefined) : Promise.resolve(found(observed)),
     carryOut: async (generation, step) => {
       if (generation < observed.generation)
         return declined({ code: "OlderBlueprint", what: "older", fix: "newer" });
       if (step.do === "remove-host") throw new Error("it broke");
-      observed = { ...observed, generation, ...(step.do === "put-tags" ? { tags: step.tags } : {}) };
+      observed = {
+        ...observed,
+        generation,
+        ...(step.do === "put-tags" ? { tags: step.tags } : {}),
+      };
       return found("done");
     },
     probe: async ({ flow }) => ({ ok: true, elapsedMs: 1, detail: flow }),
@@ -71,7 +76,7 @@ async function serve(small = openSmallFabric()) {
 async function until(holds: () => boolean): Promise<void> {
   const deadline = Date.now() + 5_000;
   while (!holds()) {
-    if (Date.now() > deadline) throw new Error(`never held: ${holds}`);
+    if (Date.now() > deadline) throw new Error(`never held: ${holds.toString()}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
@@ -81,8 +86,12 @@ describe("a fabric of another process", () => {
     const { connect } = await serve();
     const fabric = connect();
     expect(await fabric.greet()).toMatchObject({ ok: true, value: { world: "abc" } });
-    expect(await fabric.carryOut(4, { do: "put-tags", tags: { Sql: ["10.0.0.0/8"] } })).toEqual(found("done"));
-    expect(await fabric.observe()).toMatchObject({ value: { generation: 4, tags: { Sql: ["10.0.0.0/8"] } } });
+    expect(await fabric.carryOut(4, { do: "put-tags", tags: { Sql: ["10.0.0.0/8"] } })).toEqual(
+      found("done"),
+    );
+    expect(await fabric.observe()).toMatchObject({
+      value: { generation: 4, tags: { Sql: ["10.0.0.0/8"] } },
+    });
     expect(await fabric.carryOut(3, { do: "put-tags", tags: {} })).toMatchObject({
       ok: false,
       problem: { code: "OlderBlueprint" },
@@ -91,7 +100,9 @@ describe("a fabric of another process", () => {
       ok: false,
       problem: { code: "FabricBroke", cause: { what: "it broke" } },
     });
-    expect(await fabric.probe({ flow: "sql", timeoutMs: 100 } as Probe)).toMatchObject({ detail: "sql" });
+    expect(await fabric.probe({ flow: "sql", timeoutMs: 100 } as Probe)).toMatchObject({
+      detail: "sql",
+    });
     expect(await fabric.logs({ lines: 7 })).toMatchObject({ value: [{ text: "last 7" }] });
   });
 
@@ -104,7 +115,9 @@ describe("a fabric of another process", () => {
     const { connect } = await serve();
     const prefixes = Array.from({ length: 300_000 }, (_, at) => `10.${at % 256}.0.0/16`);
     const fabric = connect();
-    expect(await fabric.carryOut(1, { do: "put-tags", tags: { Big: prefixes } })).toEqual(found("done"));
+    expect(await fabric.carryOut(1, { do: "put-tags", tags: { Big: prefixes } })).toEqual(
+      found("done"),
+    );
     expect(await fabric.observe()).toMatchObject({ value: { tags: { Big: prefixes } } });
   });
 
@@ -123,7 +136,10 @@ describe("a fabric of another process", () => {
     const { connect, commands } = await serve();
     const said: string[] = [];
     const onOutput = (stream: string, chunk: string) => said.push(`${stream}: ${chunk}`);
-    const started = await connect().run({ kind: "internet" }, { argv: ["work"], input: "in", onOutput });
+    const started = await connect().run(
+      { kind: "internet" },
+      { argv: ["work"], input: "in", onOutput },
+    );
     if (!started.ok) throw new Error("not started");
     expect(commands[0]).toMatchObject({ at: "internet", command: { argv: ["work"], input: "in" } });
     commands[0]?.command.onOutput("stderr", "late");
@@ -134,7 +150,10 @@ describe("a fabric of another process", () => {
 
   test("a command that does not start is refused", async () => {
     const { connect } = await serve();
-    const started = await connect().run({ kind: "internet" }, { argv: ["nothing"], onOutput: () => {} });
+    const started = await connect().run(
+      { kind: "internet" },
+      { argv: ["nothing"], onOutput: () => {} },
+    );
     expect(started).toMatchObject({ ok: false, problem: { code: "CommandNotStarted" } });
   });
 

@@ -1,0 +1,204 @@
+/**
+ * The compiler's facts that are not resources, and what must exist on disk before hosts start:
+ * key pairs, content folders, service tags.
+ */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+
+import { currentContent, putContent, removeContent, type SiteFolder } from "../apps/content.ts";
+import { detectRuntime } from "../apps/runtime.ts";
+import type { Resource, ResourceOf } from "../arm/resources.ts";
+import { declined, found, type Result } from "../base/problem.ts";
+import type { CertificateFiles } from "../blueprint/blueprint.ts";
+import { certificateStem, certificateWishes, userOfSite } from "../blueprint/compile-environment.ts";
+import { endpointStem } from "../blueprint/compile.ts";
+import type { Content, Wanted } from "../blueprint/wanted.ts";
+import { DEPENDENCIES } from "../environment/dependencies.ts";
+import type { Ipv4 } from "../network/prefix.ts";
+import type { ServiceTags } from "../network/service-tags.ts";
+import type { Authority } from "../services/certificates.ts";
+import type { Store } from "../store/store.ts";
+import { readContent, storeContent } from "./records.ts";
+
+export type Facts = Pick<Wanted, "tag" | "contentOf" | "certificate" | "incarnationOf">;
+
+export type FactsOptions = {
+  readonly store: Store;
+  readonly authority: Authority;
+  readonly tags: ServiceTags;
+  /** Folder of all sites' content. */
+  readonly contentFolder: string;
+};
+
+/** The key pair of the API itself. */
+export const API_STEM = "api";
+const INCARNATION = "incarnation";
+const LOOPBACK = "127.0.0.1" as Ipv4;
+
+export class FactBook {
+  readonly #options: FactsOptions;
+  readonly #certificates = new Map<string, CertificateFiles>();
+
+  constructor(options: FactsOptions) {
+    this.#options = options;
+  }
+
+  /** Makes what the resources need and answers the facts. */
+  async prepare(resources: readonly Resource[]): Promise<Result<Facts>> {
+    const wishes = [
+      { stem: certificateStem("client"), names: ["management.openase.test"], uses: ["client"] as const },
+      ...DEPENDENCIES.filter(({ conversation }) => conversation === "https").map((dependency) => ({
+        stem: endpointStem(dependency),
+        names: [dependency.domainName],
+        uses: ["server"] as const,
+      })),
+      ...ofType(resources, "Microsoft.Web/hostingEnvironments")
+        .flatMap(certificateWishes)
+        .map((wish) => ({ ...wish, uses: ["server"] as const })),
+    ];
+    for (const wish of wishes) {
+      if (this.#certificates.has(wish.stem)) continue;
+      const issued = await this.#options.authority.issue({ ...wish, addresses: [] });
+      if (!issued.ok) return issued;
+      this.#certificates.set(wish.stem, issued.value);
+    }
+    const sites = ofType(resources, "Microsoft.Web/sites");
+    const contents = new Map<string, Content>();
+    for (const site of sites) {
+      const content = await this.#contentOf(site.key);
+      if (!content.ok) return content;
+      contents.set(site.key, content.value);
+    }
+    return found({
+      tag: (name) => known(this.#options.tags.prefixes(name)),
+      certificate: (stem) => mustHave(this.#certificates.get(stem), `the key pair ${stem} was made`),
+      incarnationOf: (host) => this.#options.store.get<number>(INCARNATION, host)?.value ?? 0,
+      contentOf: (key) => mustHave(contents.get(key), `the content of ${key} was prepared`),
+    });
+  }
+
+  /** The key pair the API shows on loopback. */
+  async apiCertificate(): Promise<Result<CertificateFiles>> {
+    return this.#options.authority.issue({
+      stem: API_STEM,
+      names: ["localhost"],
+      addresses: [LOOPBACK],
+      uses: ["server"],
+    });
+  }
+
+  /** The pair that management shows to environments. */
+  client(): CertificateFiles | undefined {
+    return this.#certificates.get(certificateStem("client"));
+  }
+
+  async #contentOf(siteKey: string): Promise<Result<Content>> {
+    const stored = readContent(this.#options.store, siteKey);
+    if (stored !== undefined) return found(withRestarts(stored.content, stored.restarts));
+    const current = await currentContent(this.#folderOf(siteKey));
+    if (!current.ok) return current;
+    return this.#remember(siteKey, current.value);
+  }
+
+  /** Unpacks a zip as a site's content; what ran before goes on until the loop has turned. */
+  async deploy(siteKey: string, zip: string): Promise<Result<"done">> {
+    const put = await putContent(this.#folderOf(siteKey), { zip });
+    if (!put.ok) return put;
+    const remembered = await this.#remember(siteKey, put.value);
+    return remembered.ok ? found("done") : remembered;
+  }
+
+  /** Starts every instance of a site anew with the next turn. */
+  restart(siteKey: string): Result<"done"> {
+    return this.#options.store.transaction((transaction) => {
+      const stored = readContent(transaction, siteKey);
+      if (stored === undefined)
+        return declined({
+          code: "ResourceNotFound",
+          what: "This site has no instances to restart",
+          fix: "Create it first.",
+          where: siteKey,
+        });
+      storeContent(transaction, siteKey, { ...stored, restarts: stored.restarts + 1 });
+      return found("done" as const);
+    });
+  }
+
+  /** The host is made anew with the next turn. */
+  reboot(host: string): void {
+    this.#options.store.transaction((transaction) => {
+      const before = transaction.get<number>(INCARNATION, host)?.value ?? 0;
+      transaction.put(INCARNATION, host, before + 1);
+      return found("rebooted");
+    });
+  }
+
+  async forget(siteKey: string): Promise<void> {
+    await removeContent(this.#folderOf(siteKey));
+    this.#options.store.transaction((transaction) => {
+      transaction.remove("content", siteKey);
+      transaction.remove("site-number", siteKey);
+      return found("forgotten");
+    });
+  }
+
+  async #remember(
+    siteKey: string,
+    { folder, version }: { readonly folder: string; readonly version: string },
+  ): Promise<Result<Content>> {
+    const runtime = (await detectRuntime(folder)).kind;
+    const content: Content = { folder, version, runtime, number: this.#siteNumber(siteKey) };
+    return this.#options.store.transaction((transaction) => {
+      const restarts = readContent(transaction, siteKey)?.restarts ?? 0;
+      storeContent(transaction, siteKey, { content, restarts });
+      return found(withRestarts(content, restarts));
+    });
+  }
+
+  #folderOf(siteKey: string): SiteFolder {
+    const name = siteKey.split("/").slice(-1).join("");
+    const group = siteKey.split("/").at(4) ?? "";
+    const number = this.#siteNumber(siteKey);
+    return { root: this.#options.contentFolder, siteKey: `${group}.${name}`, user: userOfSite(number) };
+  }
+
+  /** A small number per site that stays: its user id and port are made of it. */
+  #siteNumber(siteKey: string): number {
+    const known = this.#options.store.get<number>("site-number", siteKey)?.value;
+    if (known !== undefined) return known;
+    const given = this.#options.store.transaction((transaction) => {
+      const used = new Set(transaction.list<number>("site-number", "").map(({ value }) => value));
+      let number = 1;
+      while (used.has(number)) number += 1;
+      transaction.put("site-number", siteKey, number);
+      return found(number);
+    });
+    return given.ok ? given.value : 0;
+  }
+}
+
+/** Removes everything of a home; for `ase down --purge`. */
+export async function purgeHome(home: string): Promise<void> {
+  for (const part of ["state", "content", "logs", "pki", "run", "cache"])
+    await rm(join(home, part), { recursive: true, force: true });
+}
+
+function withRestarts(content: Content, restarts: number): Content {
+  return restarts === 0 ? content : { ...content, version: `${content.version} restart ${restarts}` };
+}
+
+function ofType<Type extends Resource["type"]>(
+  resources: readonly Resource[],
+  type: Type,
+): readonly ResourceOf<Type>[] {
+  return resources.filter((resource): resource is ResourceOf<Type> => resource.type === type);
+}
+
+function known<Value>(values: readonly Value[]): readonly Value[] | undefined {
+  return values.length === 0 ? undefined : values;
+}
+
+function mustHave<Value>(value: Value | undefined, promise: string): Value {
+  if (value === undefined) throw new Error(`broken promise: ${promise}`);
+  return value;
+}

@@ -1,0 +1,168 @@
+/**
+ * Rules between networks, subnets, rules, routes and interfaces: ranges, overlaps, priorities,
+ * addresses. A resource by itself was judged when it was parsed.
+ */
+import type { Resource, ResourceOf } from "../arm/resources.ts";
+import type { Problem } from "../base/problem.ts";
+import { FIRST_HOST_OFFSET } from "../environment/addresses.ts";
+import { addressAt, contains, encloses, overlap, sizeOf } from "../network/prefix.ts";
+import { exclusive, occupantOf, type Wanted } from "./references.ts";
+
+export function judgeNetwork(
+  network: ResourceOf<"Microsoft.Network/virtualNetworks">,
+  wanted: Wanted,
+): Problem | undefined {
+  const outside = subnetsOf(network.key, wanted).find(
+    (subnet) => !network.prefixes.some((prefix) => encloses(prefix, subnet.prefix)),
+  );
+  return outside === undefined ? undefined : outsideProblem(outside, network);
+}
+
+export function judgeSubnet(
+  subnet: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">,
+  before: Resource | undefined,
+  wanted: Wanted,
+): Problem | undefined {
+  const network = wanted.get(subnet.network.key);
+  if (network?.type === "Microsoft.Network/virtualNetworks") {
+    if (!network.prefixes.some((prefix) => encloses(prefix, subnet.prefix)))
+      return outsideProblem(subnet, network);
+  }
+  const twin = subnetsOf(subnet.network.key, wanted).find(
+    (other) => other.key !== subnet.key && overlap(other.prefix, subnet.prefix),
+  );
+  if (twin !== undefined)
+    return {
+      code: "NetcfgSubnetRangesOverlap",
+      what: `subnet ${subnet.name} (${subnet.prefix}) overlaps subnet ${twin.name} (${twin.prefix})`,
+      fix: "Choose a prefix that no other subnet of the network uses.",
+      where: subnet.id,
+    };
+  return judgeSubnetChange(subnet, before, wanted);
+}
+
+/** @article ASE subnet size */
+function judgeSubnetChange(
+  subnet: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">,
+  before: Resource | undefined,
+  wanted: Wanted,
+): Problem | undefined {
+  if (before?.type !== subnet.type || before.prefix === subnet.prefix) return undefined;
+  const user = occupantOf(subnet, "", wanted);
+  if (user === undefined) return undefined;
+  return {
+    code: "InUsePrefixCannotBeDeleted",
+    what: `the prefix of subnet ${subnet.name} cannot change from ${before.prefix} to ${subnet.prefix}: ${user.name} stands in it`,
+    fix: `Keep ${before.prefix}; for another size, create ${user.name} anew in a subnet of that size.`,
+    where: subnet.id,
+  };
+}
+
+function outsideProblem(
+  subnet: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">,
+  network: ResourceOf<"Microsoft.Network/virtualNetworks">,
+): Problem {
+  return {
+    code: "NetcfgInvalidSubnet",
+    what: `subnet ${subnet.name} (${subnet.prefix}) is not within the address space of ${network.name} (${network.prefixes.join(", ")})`,
+    fix: "Choose a prefix within the address space, or widen the address space.",
+    where: subnet.id,
+  };
+}
+
+export function judgeRule(
+  rule: ResourceOf<"Microsoft.Network/networkSecurityGroups/securityRules">,
+  wanted: Wanted,
+): Problem | undefined {
+  const twin = wanted
+    .ofType("Microsoft.Network/networkSecurityGroups/securityRules")
+    .find(
+      (other) =>
+        other.key !== rule.key &&
+        other.group.key === rule.group.key &&
+        other.rule.direction === rule.rule.direction &&
+        other.rule.priority === rule.rule.priority,
+    );
+  if (twin === undefined) return undefined;
+  return {
+    code: "SecurityRuleConflict",
+    what: `security rule ${rule.name} has the same priority and direction (${rule.rule.priority} ${rule.rule.direction}) as ${twin.name}`,
+    fix: "Give one of them another priority.",
+    where: rule.id,
+  };
+}
+
+export function judgeRoute(
+  route: ResourceOf<"Microsoft.Network/routeTables/routes">,
+  wanted: Wanted,
+): Problem | undefined {
+  const destinationOf = ({ destination }: typeof route): string =>
+    destination.kind === "prefix" ? destination.prefix : destination.tag;
+  const twin = wanted
+    .ofType("Microsoft.Network/routeTables/routes")
+    .find(
+      (other) =>
+        other.key !== route.key &&
+        other.table.key === route.table.key &&
+        destinationOf(other) === destinationOf(route),
+    );
+  if (twin === undefined) return undefined;
+  return {
+    code: "RouteConflict",
+    what: `route ${route.name} leads to ${destinationOf(route)}, and so does route ${twin.name} of the same table`,
+    fix: "Keep one of them.",
+    where: route.id,
+  };
+}
+
+/** Offsets in a subnet that belong to the network: the first four and the last. */
+function isPlatforms(prefix: Parameters<typeof addressAt>[0], address: string): boolean {
+  const size = sizeOf(prefix);
+  const first = Array.from({ length: FIRST_HOST_OFFSET }, (_, offset) => offset);
+  return [...first, size - 1].some((offset) => addressAt(prefix, offset) === address);
+}
+
+export function judgeInterface(
+  nic: ResourceOf<"Microsoft.Network/networkInterfaces">,
+  wanted: Wanted,
+): Problem | undefined {
+  for (const { address, subnet: reference } of nic.configurations) {
+    const subnet = wanted.get(reference.key);
+    if (subnet?.type !== "Microsoft.Network/virtualNetworks/subnets") continue;
+    const environment = wanted
+      .ofType("Microsoft.Web/hostingEnvironments")
+      .find((one) => one.subnet.key === subnet.key);
+    if (environment !== undefined) return exclusive(nic, subnet, environment);
+    if (address === undefined) continue;
+    if (!contains(subnet.prefix, address) || isPlatforms(subnet.prefix, address))
+      return {
+        code: "PrivateIPAddressNotInSubnet",
+        what: `${address} of ${nic.name} is not an address that hosts of subnet ${subnet.name} (${subnet.prefix}) may have`,
+        fix: `Choose one from ${addressAt(subnet.prefix, FIRST_HOST_OFFSET)} to ${addressAt(subnet.prefix, sizeOf(subnet.prefix) - 2)}.`,
+        where: nic.id,
+      };
+    const twin = wanted
+      .ofType("Microsoft.Network/networkInterfaces")
+      .find(
+        (other) =>
+          other.key !== nic.key &&
+          other.configurations.some(
+            (one) => one.subnet.key === subnet.key && one.address === address,
+          ),
+      );
+    if (twin !== undefined)
+      return {
+        code: "PrivateIPAddressIsAllocated",
+        what: `${address} of ${nic.name} is taken by ${twin.name}`,
+        fix: "Choose another address.",
+        where: nic.id,
+      };
+  }
+  return undefined;
+}
+
+function subnetsOf(networkKey: string, wanted: Wanted) {
+  return wanted
+    .ofType("Microsoft.Network/virtualNetworks/subnets")
+    .filter(({ network }) => network.key === networkKey);
+}

@@ -1,0 +1,228 @@
+/**
+ * The world as the API sees it: computed statuses, addresses, places, and what can be asked of it.
+ *
+ * Reads the loop's last turn and the ledger; writes nothing but wishes that the loop follows.
+ *
+ * @article ASE IP addresses
+ */
+import type { ResourceOf } from "../arm/resources.ts";
+import { declined, found, type Result } from "../base/problem.ts";
+import type { Blueprint, Host } from "../blueprint/blueprint.ts";
+import type { Ledger } from "../blueprint/ledger.ts";
+import { FIRST_HOST_OFFSET, MOST_INSTANCES, PLATFORM_ADDRESSES } from "../environment/addresses.ts";
+import { describeHealth, type Health } from "../environment/health.ts";
+import type { Fabric, StandingPlace } from "../fabric/fabric.ts";
+import { addressAt, ipv4ToNumber, sizeOf, type Ipv4 } from "../network/prefix.ts";
+import type { ServiceTags } from "../network/service-tags.ts";
+import type { Store } from "../store/store.ts";
+import type { EnvironmentAddresses, LedgerEntry, ResourceStatus, RunRequest, World, WorldView } from "./control-plane.ts";
+import type { FactBook } from "./facts.ts";
+import type { Loop, LoopState } from "./loop.ts";
+import { readBlueprint, readHealth } from "./records.ts";
+import { storedResource, wantedResources } from "./wanted.ts";
+
+export type WorldOptions = {
+  readonly store: Store;
+  readonly fabric: Fabric;
+  readonly loop: () => Loop;
+  readonly facts: FactBook;
+  readonly tags: ServiceTags;
+};
+
+export function openWorld(options: WorldOptions): World {
+  const { store, fabric, loop, facts, tags } = options;
+  const state = () => loop().state();
+  return {
+    statusOf: (key) => statusOf(store, state(), key),
+    addressesOf: (key) => addressesOf(store, key),
+    ledgerOf: (key) => ledgerOf(store, state().blueprint, key),
+    prefixesOfTag: (tag) => tags.prefixes(tag),
+    look: async () => {
+      const observed = await fabric.observe();
+      if (!observed.ok) return observed;
+      const hosts = observed.value.hosts.map(({ host, programs }) => ({ ...describeHost(host), programs }));
+      return found({ generation: observed.value.generation, hosts, places: placesOf(state().blueprint) });
+    },
+    logs: async ({ site, host, lines }) => {
+      const named = site === undefined ? undefined : appsOf(state().blueprint, site);
+      if (named?.length === 0) return declined(noSuchSite(site ?? ""));
+      const found_ = await fabric.logs({ lines, ...(host === undefined ? {} : { host }) });
+      if (!found_.ok || named === undefined) return found_;
+      return found(found_.value.filter((line) => named.includes(`${line.host} ${line.program}`)).slice(-lines));
+    },
+    run: async ({ at, argv, input, onOutput }: RunRequest) => {
+      const place = placeOf(state().blueprint, at);
+      if (!place.ok) return place;
+      return fabric.run(place.value, { argv, onOutput, ...(input === undefined ? {} : { input }) });
+    },
+    restartSite: async (key) => {
+      const asked = facts.restart(key);
+      if (asked.ok) loop().wake();
+      return asked;
+    },
+    rebootEnvironment: async (key) => {
+      const id = storedResource(store, key)?.resource.id;
+      const hosts = state().blueprint?.hosts.filter(({ environment }) => environment === id) ?? [];
+      for (const { name } of hosts) {
+        facts.reboot(name);
+        await loop().turned();
+      }
+      return found("done");
+    },
+    deployContent: async (key, file) => {
+      const deployed = await facts.deploy(key, file);
+      if (deployed.ok) await loop().turned();
+      return deployed;
+    },
+  };
+}
+
+function statusOf(store: Store, state: LoopState, key: string): ResourceStatus | undefined {
+  const resource = storedResource(store, key)?.resource;
+  const problem = state.layoutProblems[key];
+  if (problem !== undefined) return { provisioningState: "Failed", properties: {} };
+  switch (resource?.type) {
+    case "Microsoft.Web/hostingEnvironments":
+      return statusOfEnvironment(store, resource);
+    case "Microsoft.Web/serverfarms":
+      return { provisioningState: "Succeeded", properties: plansWorkers(state.blueprint, resource) };
+    case "Microsoft.Network/networkInterfaces":
+      return { provisioningState: "Succeeded", properties: {} };
+    default:
+      return undefined;
+  }
+}
+
+function statusOfEnvironment(
+  store: Store,
+  environment: ResourceOf<"Microsoft.Web/hostingEnvironments">,
+): ResourceStatus {
+  const health = readHealth(store, environment.key)?.health;
+  const addresses = addressesOf(store, environment.key);
+  return {
+    provisioningState: health === undefined || health.state === "preparing" ? "InProgress" : "Succeeded",
+    properties: {
+      environmentIsHealthy: health?.state === "healthy",
+      environmentStatus: health === undefined ? "Preparing" : describeHealth(health),
+      suspended: health?.state === "suspended",
+      status: statusWord(health),
+      maximumNumberOfMachines: MOST_INSTANCES,
+      ...(addresses?.publicAddress === undefined ? {} : { publicAddress: addresses.publicAddress }),
+    },
+  };
+}
+
+function statusWord(health: Health | undefined): string {
+  return health === undefined || health.state === "preparing" ? "Preparing" : "Ready";
+}
+
+function plansWorkers(blueprint: Blueprint | undefined, plan: ResourceOf<"Microsoft.Web/serverfarms">) {
+  const workers = blueprint?.hosts.filter(
+    ({ role, environment }) => role === "Worker" && environment?.toLowerCase() === plan.environment.key,
+  );
+  return { status: "Ready", numberOfWorkers: plan.capacity, currentWorkers: workers?.length ?? 0 };
+}
+
+/** Addresses come from the ledger, which holds them for as long as the environment is up. */
+function addressesOf(store: Store, environmentKey: string): EnvironmentAddresses | undefined {
+  const { ledger } = readBlueprint(store);
+  const resource = storedResource(store, environmentKey)?.resource;
+  if (resource?.type !== "Microsoft.Web/hostingEnvironments") return undefined;
+  const publicAddress = ledger.addresses["public"]?.held[environmentKey];
+  if (publicAddress === undefined) return undefined;
+  const internal = ledger.addresses[resource.subnet.key]?.held[`${environmentKey} ilb`];
+  return {
+    publicAddress,
+    ...(internal === undefined ? {} : { internalAddress: internal }),
+    outboundAddresses: [publicAddress],
+  };
+}
+
+const PLATFORM_USES = ["network address", "gateway", "DNS", "DNS"] as const;
+
+function ledgerOf(
+  store: Store,
+  blueprint: Blueprint | undefined,
+  environmentKey: string,
+): readonly LedgerEntry[] {
+  const environment = storedResource(store, environmentKey)?.resource;
+  if (environment?.type !== "Microsoft.Web/hostingEnvironments") return [];
+  const subnet = storedResource(store, environment.subnet.key)?.resource;
+  if (subnet?.type !== "Microsoft.Network/virtualNetworks/subnets") return [];
+  const { ledger } = readBlueprint(store);
+  const platform = [
+    ...PLATFORM_USES.slice(0, FIRST_HOST_OFFSET).map((use, offset) => ({ address: addressAt(subnet.prefix, offset), use: `Platform: ${use}` })),
+    { address: addressAt(subnet.prefix, sizeOf(subnet.prefix) - 1), use: "Platform: broadcast" },
+  ].slice(0, PLATFORM_ADDRESSES);
+  const hosts = (blueprint?.hosts ?? [])
+    .filter(({ environment: of }) => of === environment.id)
+    .map(({ name, role, place }) => ({ address: place.address, use: role, host: name }));
+  return [...platform, ...hosts, ...balancerOf(ledger, subnet.key, environmentKey)].sort(
+    (a, b) => ipv4ToNumber(a.address) - ipv4ToNumber(b.address),
+  );
+}
+
+function balancerOf(ledger: Ledger, subnetKey: string, environmentKey: string) {
+  const address = ledger.addresses[subnetKey]?.held[`${environmentKey} ilb`];
+  return address === undefined ? [] : [{ address: address as Ipv4, use: "InternalLoadBalancer" }];
+}
+
+function describeHost(host: Host): Omit<WorldView["hosts"][number], "programs"> {
+  const { place } = host;
+  const at = place.kind === "internet" ? "internet" : `vnet/${place.network.split("/").at(-1) ?? ""}`;
+  return {
+    name: host.name,
+    role: host.role,
+    place: at,
+    address: place.address,
+    ...(host.environment === undefined ? {} : { environment: host.environment }),
+  };
+}
+
+function placesOf(blueprint: Blueprint | undefined): readonly string[] {
+  const networks = (blueprint?.hosts ?? []).filter(({ role }) => role === "Visitor").map((host) => describeHost(host).place);
+  const hosts = (blueprint?.hosts ?? []).filter(({ role }) => role !== "Visitor" && role !== "Endpoint");
+  return ["internet", ...networks, ...hosts.map(({ name }) => name)];
+}
+
+function placeOf(blueprint: Blueprint | undefined, at: string): Result<StandingPlace> {
+  if (at.toLowerCase() === "internet") return found({ kind: "internet" });
+  const host = blueprint?.hosts.find(
+    (candidate) =>
+      candidate.name === at.toLowerCase() ||
+      (candidate.role === "Visitor" && describeHost(candidate).place.toLowerCase() === at.toLowerCase()),
+  );
+  if (host !== undefined) return found({ kind: "host", name: host.name });
+  const onprem = at.toLowerCase() === "onprem";
+  return declined({
+    code: "NoSuchPlace",
+    what: onprem ? "No on-premises network is connected" : `There is no place "${at}" in this world`,
+    fix: `Stand at one of: ${placesOf(blueprint).slice(0, 12).join(", ")}. \`ase hosts\` lists all.`,
+    where: at,
+  });
+}
+
+/** "host program" of every instance of a site, by its name. */
+function appsOf(blueprint: Blueprint | undefined, site: string): readonly string[] {
+  return (blueprint?.hosts ?? []).flatMap((host) =>
+    host.programs
+      .filter((program) => program.kind === "app" && program.site.toLowerCase() === site.toLowerCase())
+      .map((program) => `${host.name} ${program.name}`),
+  );
+}
+
+function noSuchSite(site: string) {
+  return {
+    code: "ResourceNotFound",
+    what: `No instance of an app "${site}" runs`,
+    fix: "See `ase app list` for the apps there are.",
+    where: site,
+  };
+}
+
+/** Sites that are gone leave their content behind until this is called. */
+export async function forgetRemovedSites(store: Store, facts: FactBook): Promise<void> {
+  const keys = new Set(wantedResources(store).map(({ key }) => key));
+  const gone = store.list("content", "").filter(({ key }) => !keys.has(key));
+  for (const { key } of gone) await facts.forget(key);
+}
