@@ -231,6 +231,7 @@ class HostDraft {
       internalPorts: internalPorts(host.name),
       keepAlive: host.role === "FrontEnd" || host.role === "Management",
       echoAddress: this.#vip,
+      commandedFrom: all.filter(({ role }) => role === "Management").map(({ place }) => place.address),
       ...(host.role === "Management"
         ? {
             management: {

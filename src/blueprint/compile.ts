@@ -107,6 +107,11 @@ const SERVICES: Partial<
   monitoring: { service: "monitoring", port: DEPENDENCY_PORTS.monitoring },
 };
 
+/** Endpoints that show a certificate, or publish what belongs to one (the revocation list). */
+export function hasCertificate({ conversation }: Dependency): boolean {
+  return conversation === "https" || conversation === "http";
+}
+
 /** Stem of the key pair an endpoint with TLS shows. */
 export function endpointStem(dependency: Dependency): string {
   return `endpoint-${dependency.name}`;
@@ -136,7 +141,7 @@ function endpointHosts(
         ...service,
         address,
         ...(service.service === "dns" ? { names } : {}),
-        ...(service.service === "https" ? { tls: wanted.certificate(endpointStem(dependency)) } : {}),
+        ...(hasCertificate(dependency) ? { tls: wanted.certificate(endpointStem(dependency)) } : {}),
       });
     }),
   ];

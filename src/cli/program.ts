@@ -87,7 +87,7 @@ function addUp(program: Command, session: Session, end: End): void {
     .addOption(outputOption())
     .addHelpText("after", examples(
       ["ase up", "the sample"],
-      ["ase up --template internal/azuredeploy.json --app hello=examples/hello-app", "an environment with an internal load balancer"],
+      ["ase up --template examples/internal/azuredeploy.json --app hello-inside=examples/hello-app", "an environment with an internal load balancer"],
       ["ase up --suspend-after 30s", "see soon what an environment does when its network is cut"],
     ))
     .action((options: UpOptions) => end(up(session, options)));

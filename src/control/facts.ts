@@ -11,7 +11,7 @@ import type { Resource, ResourceOf } from "../arm/resources.ts";
 import { declined, found, type Result } from "../base/problem.ts";
 import type { CertificateFiles } from "../blueprint/blueprint.ts";
 import { certificateStem, certificateWishes, userOfSite } from "../blueprint/compile-environment.ts";
-import { endpointStem } from "../blueprint/compile.ts";
+import { endpointStem, hasCertificate } from "../blueprint/compile.ts";
 import type { Content, Wanted } from "../blueprint/wanted.ts";
 import { DEPENDENCIES } from "../environment/dependencies.ts";
 import type { Ipv4 } from "../network/prefix.ts";
@@ -47,7 +47,7 @@ export class FactBook {
   async prepare(resources: readonly Resource[]): Promise<Result<Facts>> {
     const wishes = [
       { stem: certificateStem("client"), names: ["management.openase.test"], uses: ["client"] as const },
-      ...DEPENDENCIES.filter(({ conversation }) => conversation === "https").map((dependency) => ({
+      ...DEPENDENCIES.filter(hasCertificate).map((dependency) => ({
         stem: endpointStem(dependency),
         names: [dependency.domainName],
         uses: ["server"] as const,

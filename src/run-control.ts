@@ -1,0 +1,183 @@
+/**
+ * The control plane of a home: store, world, loop and API, joined and started.
+ *
+ * It may die at any instant: the world goes on, and the next start adopts it.
+ */
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { pino, type Logger } from "pino";
+
+import { accessByToken } from "./api/access.ts";
+import { createApi } from "./api/app.ts";
+import { serveApi } from "./api/serve.ts";
+import { found, type Problem, type Result } from "./base/problem.ts";
+import { openAccount } from "./control/account.ts";
+import type { ControlEvent, World } from "./control/control-plane.ts";
+import { FactBook } from "./control/facts.ts";
+import { Loop } from "./control/loop.ts";
+import { openControlPlane } from "./control/open-control-plane.ts";
+import { forgetRemovedSites, openWorld } from "./control/world.ts";
+import { SUSPEND_AFTER_MS } from "./environment/health.ts";
+import { connectWorld, startWorld } from "./fabric/linux/world.ts";
+import type { RemoteFabric } from "./fabric/remote/client.ts";
+import type { ServiceTags } from "./network/service-tags.ts";
+import { openAuthority } from "./services/certificates.ts";
+import { loadServiceTags } from "./store/service-tag-file.ts";
+import { openSqliteStore } from "./store/sqlite-store.ts";
+import type { Store } from "./store/store.ts";
+
+export type ControlOptions = {
+  readonly home: string;
+  /** The file that is called again, as `fabric`, to own the world. */
+  readonly entry: string;
+  readonly ports: { readonly api: number; readonly http: number; readonly https: number };
+  readonly suspendAfterMs?: number;
+};
+
+const LOCATION = "local";
+const LOOPBACK = "127.0.0.1";
+const LARGEST_UPLOAD_BYTES = 2 ** 30;
+const VERSION = (
+  JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { readonly version: string }
+).version;
+
+export async function runControl(options: ControlOptions): Promise<Result<"started">> {
+  const { home, ports } = options;
+  const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  makeFolders(home);
+  const now = () => Date.now();
+  const opened = openSqliteStore({ file: join(home, "state", "ase.db"), now });
+  if (!opened.ok) return opened;
+  const store = opened.value;
+  const account = openAccount(store, LOCATION);
+  if (!account.ok) return account;
+  const [authority, fabric] = await Promise.all([openAuthority(join(home, "pki")), adoptOrStart(options)]);
+  if (!authority.ok) return authority;
+  if (!fabric.ok) return fabric;
+  const tags = loadServiceTags();
+  if (!tags.ok) return tags;
+  const facts = new FactBook({
+    store,
+    authority: authority.value,
+    tags: tags.value,
+    contentFolder: join(home, "content"),
+  });
+  const shown = await facts.apiCertificate();
+  if (!shown.ok) return shown;
+  const report = (event: ControlEvent) => reportTo(store, log, event);
+  const loop = new Loop({
+    store,
+    fabric: fabric.value,
+    prepare: (resources) => facts.prepare(resources),
+    now,
+    suspendAfterMs: options.suspendAfterMs ?? SUSPEND_AFTER_MS,
+    report,
+  });
+  const world: World = openWorld({ store, fabric: fabric.value, loop: () => loop, facts, tags: tags.value });
+  const onDefect = (thrown: unknown) => log.error({ err: thrown }, "defect");
+  const plane = openControlPlane({
+    store,
+    account: account.value,
+    world,
+    now,
+    wake: () => loop.wake(),
+    isServiceTag: (name) => tagAnswer(tags.value, name),
+    environment: { name: "OpenASE", suffixes: {} },
+    onDefect,
+  });
+  const app = createApi({
+    plane,
+    access: accessByToken(tokenOf(home)),
+    version: VERSION,
+    scratch: join(home, "uploads"),
+    largestUploadBytes: LARGEST_UPLOAD_BYTES,
+    onDefect,
+  });
+  const server = await serveApi({
+    app,
+    certificate: readFileSync(shown.value.certificate, "utf8"),
+    key: readFileSync(shown.value.key, "utf8"),
+    address: LOOPBACK,
+    port: ports.api,
+  });
+  if (!server.ok) return server;
+  loop.start();
+  plane.resume();
+  await forgetRemovedSites(store, facts);
+  writeWhole(join(home, "run", "control.json"), {
+    pid: process.pid,
+    startTime: new Date().toISOString(),
+    apiPort: server.value.port,
+    httpPort: ports.http,
+    httpsPort: ports.https,
+  });
+  const stop = async (problem?: Problem) => {
+    if (problem !== undefined) log.error({ problem }, "the world is gone");
+    await server.value.close();
+    await Promise.all([loop.stop(), plane.stop()]);
+    store.close();
+    process.exit(problem === undefined ? 0 : 1);
+  };
+  process.once("SIGTERM", () => void stop());
+  process.once("SIGINT", () => void stop());
+  // Without a world there is nothing to control; the next `ase up` makes one anew.
+  void fabric.value.closed.then(stop);
+  log.info({ home, apiPort: server.value.port }, "the control plane answers");
+  return found("started");
+}
+
+async function adoptOrStart({ home, entry, ports }: ControlOptions): Promise<Result<RemoteFabric>> {
+  const adopted = await connectWorld(home);
+  if (adopted.ok) return adopted;
+  if (adopted.problem.code !== "NoWorld") return adopted;
+  return startWorld({ home, entry, doors: { http: ports.http, https: ports.https } });
+}
+
+function makeFolders(home: string): void {
+  // Apps' own users pass through to their content; nothing else of it is for them to see.
+  mkdirSync(home, { recursive: true, mode: 0o711 });
+  for (const folder of ["state", "logs", "pki", "run", "uploads"])
+    mkdirSync(join(home, folder), { recursive: true, mode: 0o700 });
+  mkdirSync(join(home, "content"), { recursive: true, mode: 0o711 });
+}
+
+/** The key of this installation's API, made once. */
+function tokenOf(home: string): string {
+  const kept = join(home, "state", "token");
+  if (!existsSync(kept)) writeFileSync(kept, randomBytes(32).toString("base64url"), { mode: 0o600 });
+  const token = readFileSync(kept, "utf8").trim();
+  const shown = join(home, "run", "token");
+  writeFileSync(shown, `${token}\n`, { mode: 0o600 });
+  chmodSync(shown, 0o600);
+  return token;
+}
+
+function tagAnswer(tags: ServiceTags, name: string) {
+  const canonical = canonicalOwn(name) ?? tags.canonical(name);
+  if (canonical !== undefined) return { known: canonical };
+  return { nearest: [...tags.nearest(name)] };
+}
+
+const OWN_TAGS = [
+  ...["VirtualNetwork", "Internet", "AzureLoadBalancer"],
+  ...["AzurePlatformDNS", "AzurePlatformIMDS", "AzurePlatformLKM"],
+];
+
+function canonicalOwn(name: string): string | undefined {
+  return OWN_TAGS.find((tag) => tag.toLowerCase() === name.toLowerCase());
+}
+
+function reportTo(store: Store, log: Logger, event: ControlEvent): void {
+  log[event.level === "warning" ? "warn" : event.level](event, "event");
+  store.transaction((transaction) => found(transaction.append(event)));
+}
+
+/** Readers find the old file or the new one, never half of one. */
+function writeWhole(file: string, value: object): void {
+  const draft = `${file}.new`;
+  rmSync(draft, { force: true });
+  writeFileSync(draft, `${JSON.stringify(value)}\n`, { mode: 0o600 });
+  renameSync(draft, file);
+}
