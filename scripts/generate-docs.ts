@@ -14,7 +14,11 @@ import { ADDRESS_ECHO_PORTS, APP_PORTS } from "../src/environment/ports.ts";
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 /** A document, the mark in it, and what stands between the marks. */
-export type Generated = { readonly document: string; readonly mark: string; readonly text: () => string };
+export type Generated = {
+  readonly document: string;
+  readonly mark: string;
+  readonly text: () => string;
+};
 
 export const GENERATED: readonly Generated[] = [
   { document: "docs/ports-and-flows.md", mark: "inbound", text: () => flowTable("Inbound") },
@@ -26,12 +30,16 @@ export const GENERATED: readonly Generated[] = [
 
 /** The document as it should be. */
 export function regenerated(document: string): string {
-  return GENERATED.filter((one) => one.document === document).reduce((page, { mark, text }) => {
-    const [begin, end] = [`<!-- generated: ${mark} -->`, `<!-- end: ${mark} -->`];
-    const [before, rest] = [page.indexOf(begin), page.indexOf(end)];
-    if (before < 0 || rest < before) throw new Error(`${document} lacks the marks ${begin} and ${end}`);
-    return `${page.slice(0, before + begin.length)}\n\n${text()}\n\n${page.slice(rest)}`;
-  }, readFileSync(ROOT + document, "utf8"));
+  return GENERATED.filter((one) => one.document === document).reduce(
+    (page, { mark, text }) => {
+      const [begin, end] = [`<!-- generated: ${mark} -->`, `<!-- end: ${mark} -->`];
+      const [before, rest] = [page.indexOf(begin), page.indexOf(end)];
+      if (before < 0 || rest < before)
+        throw new Error(`${document} lacks the marks ${begin} and ${end}`);
+      return `${page.slice(0, before + begin.length)}\n\n${text()}\n\n${page.slice(rest)}`;
+    },
+    readFileSync(ROOT + document, "utf8"),
+  );
 }
 
 const ENDS: Readonly<Record<FlowEnd, string>> = {
@@ -79,13 +87,17 @@ function appTable(): string {
 /** Codes of problems in the sources, with the room that detects them. */
 export function problemCodes(): ReadonlyMap<string, readonly string[]> {
   const codes = new Map<string, Set<string>>();
-  for (const file of globSync("src/**/*.ts", { cwd: ROOT }).filter((name) => !/\.(test|testing)\.ts$/.test(name))) {
-    const room = file.split("/")[1]?.replace(/\.ts$/, "") ?? "";
+  for (const file of globSync("src/**/*.ts", { cwd: ROOT }).filter(
+    (name) => !/\.(test|testing)\.ts$/.test(name),
+  )) {
+    const [, room = "", ...inner] = file.split("/");
     for (const [, value = ""] of readFileSync(ROOT + file, "utf8").matchAll(/\bcode:\s*([^\n]*)/g))
       for (const [, code = ""] of value.matchAll(/["']([A-Z][A-Za-z0-9]+)["']/g))
-        codes.set(code, (codes.get(code) ?? new Set()).add(room));
+        codes.set(code, (codes.get(code) ?? new Set()).add(inner.length === 0 ? "main" : room));
   }
-  return new Map([...codes].toSorted().map(([code, rooms]) => [code, [...rooms].toSorted()]));
+  return new Map([...codes]
+      .toSorted(([one], [other]) => one.localeCompare(other))
+      .map(([code, rooms]) => [code, [...rooms].toSorted()]));
 }
 
 function problemTable(): string {
@@ -94,20 +106,37 @@ function problemTable(): string {
 }
 
 const COMMANDS = [
-  "up", "down", "status", "addresses", "hosts", "events", "logs", "app deploy", "app list",
-  "exec", "suspend", "resume", "reboot", "rest",
+  "up",
+  "down",
+  "status",
+  "addresses",
+  "hosts",
+  "events",
+  "logs",
+  "app deploy",
+  "app list",
+  "exec",
+  "suspend",
+  "resume",
+  "reboot",
+  "rest",
 ] as const;
 
 function commandHelp(): string {
   return COMMANDS.map((command) => {
     const words = [...command.split(" "), "--help"];
-    const help = execFileSync(`${ROOT}ase`, words, { encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } });
+    const help = execFileSync(`${ROOT}ase`, words, {
+      encoding: "utf8",
+      env: { ...process.env, NO_COLOR: "1" },
+    });
     return `## ase ${command}\n\n\`\`\`text\n${help.trim()}\n\`\`\``;
   }).join("\n\n");
 }
 
 function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [titles, titles.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+  return [titles, titles.map(() => "---"), ...rows]
+    .map((cells) => `| ${cells.join(" | ")} |`)
+    .join("\n");
 }
 
 if (import.meta.main)

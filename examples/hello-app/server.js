@@ -39,8 +39,18 @@ server.listen(port, () => console.log(`instance ${instance} listens on ${port}`)
 process.on("SIGTERM", () => server.close(() => process.exit(0)));
 
 function page({ greeting, instance, answered, way, request }) {
-  const rows = { Instance: instance, Answered: answered, Host: request.host, Client: way.client, Protocol: way.protocol, "Front end": way.frontEnd, Worker: way.worker };
-  const cells = Object.entries(rows).map(([name, value]) => `<tr><th>${name}</th><td>${escape(value)}</td></tr>`);
+  const rows = {
+    Instance: instance,
+    Answered: answered,
+    Host: request.host,
+    Client: way.client,
+    Protocol: way.protocol,
+    "Front end": way.frontEnd,
+    Worker: way.worker,
+  };
+  const cells = Object.entries(rows).map(
+    ([name, value]) => `<tr><th>${name}</th><td>${escape(value)}</td></tr>`,
+  );
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escape(greeting)}</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}
 th{text-align:left;padding:.2rem 2rem .2rem 0;font-weight:500}td{font-family:ui-monospace,monospace}</style>

@@ -21,6 +21,7 @@ describe("words of the command line", () => {
 
   test("an app's content is NAME=FOLDER, and the folder may hold =", () => {
     expect(value(parseAppContent("shop=./a=b"))).toEqual({ name: "shop", source: "./a=b" });
-    for (const text of ["shop", "=x", "shop="]) expect(value(parseAppContent(text))).toBe("declined");
+    for (const text of ["shop", "=x", "shop="])
+      expect(value(parseAppContent(text))).toBe("declined");
   });
 });

@@ -53,7 +53,11 @@ describe("the command ase", () => {
 
   test("without words, shows help on stderr and ends with 2", () => {
     const ended = ase();
-    expect([ended.code, ended.stdout, ended.stderr.startsWith("Usage: ase")]).toEqual([2, "", true]);
+    expect([ended.code, ended.stdout, ended.stderr.startsWith("Usage: ase")]).toEqual([
+      2,
+      "",
+      true,
+    ]);
   });
 
   test.each([["addresses"], ["events"], ["hosts"], ["logs"], ["app", "list"], ["suspend", "demo"]])(

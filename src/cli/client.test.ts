@@ -20,10 +20,33 @@ let client: Client | undefined;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "ase-client-"));
   const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-  execFileSync("openssl", [
-    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"],
-    ...["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
-  ], { stdio: "ignore" });
+  execFileSync(
+    "openssl",
+    [
+      ...[
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+      ],
+      ...[
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        key,
+        "-out",
+        cert,
+      ],
+    ],
+    { stdio: "ignore" },
+  );
   keys = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
 });
 afterEach(async () => {
@@ -52,7 +75,9 @@ async function serve(replies: Readonly<Record<string, Reply>>): Promise<Client> 
 }
 
 function json(response: ServerResponse, status: number, body: object, headers = {}): void {
-  response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body));
+  response
+    .writeHead(status, { "content-type": "application/json", ...headers })
+    .end(JSON.stringify(body));
 }
 
 describe("the client", () => {
@@ -64,7 +89,10 @@ describe("the client", () => {
   });
 
   test("follows an operation to its end and answers with the resource", async () => {
-    const operation = { "azure-asyncoperation": "https://elsewhere.test/operations/1?x=1", "retry-after": "30" };
+    const operation = {
+      "azure-asyncoperation": "https://elsewhere.test/operations/1?x=1",
+      "retry-after": "30",
+    };
     const open = await serve({
       "PUT /a": (_, response) => json(response, 201, { state: "InProgress" }, operation),
       "GET /operations/1": (_, response, seen) =>
@@ -83,17 +111,28 @@ describe("the client", () => {
       "GET /results/1": (_, response, seen) =>
         seen < 2 ? response.writeHead(202).end() : json(response, 200, { done: true }),
     });
-    expect(await open.carryOut({ method: "POST", path: "/a" })).toEqual({ ok: true, value: { done: true } });
+    expect(await open.carryOut({ method: "POST", path: "/a" })).toEqual({
+      ok: true,
+      value: { done: true },
+    });
   });
 
   test("an operation that failed is its problem, with the details and the fix", async () => {
     const error = {
       code: "DeploymentFailed",
       message: "one resource failed",
-      details: [{ code: "SubnetIsFull", message: "no address is left", target: "/s", additionalInfo: [{ type: "Fix", info: { fix: "Use a larger subnet." } }] }],
+      details: [
+        {
+          code: "SubnetIsFull",
+          message: "no address is left",
+          target: "/s",
+          additionalInfo: [{ type: "Fix", info: { fix: "Use a larger subnet." } }],
+        },
+      ],
     };
     const open = await serve({
-      "PUT /a": (_, response) => json(response, 201, {}, { "azure-asyncoperation": "/operations/1" }),
+      "PUT /a": (_, response) =>
+        json(response, 201, {}, { "azure-asyncoperation": "/operations/1" }),
       "GET /operations/1": (_, response) => json(response, 200, { status: "Failed", error }),
     });
     const ended = await open.carryOut({ method: "PUT", path: "/a", body: {} });
@@ -106,10 +145,15 @@ describe("the client", () => {
 
   test("a refusal is a problem that names the path", async () => {
     const open = await serve({
-      "GET /a": (_, response) => json(response, 409, { error: { code: "Conflict", message: "busy" } }),
+      "GET /a": (_, response) =>
+        json(response, 409, { error: { code: "Conflict", message: "busy" } }),
     });
     const answer = await open.get("/a?api-version=1");
-    expect(!answer.ok && answer.problem).toMatchObject({ code: "Conflict", what: "busy", where: "/a" });
+    expect(!answer.ok && answer.problem).toMatchObject({
+      code: "Conflict",
+      what: "busy",
+      where: "/a",
+    });
   });
 
   test("passes lines as they come, cut anywhere", async () => {
@@ -121,7 +165,9 @@ describe("the client", () => {
       },
     });
     const lines: string[] = [];
-    const ended = await open.lines({ method: "POST", path: "/a", body: {} }, (line) => lines.push(line));
+    const ended = await open.lines({ method: "POST", path: "/a", body: {} }, (line) =>
+      lines.push(line),
+    );
     expect([ended.ok, lines]).toEqual([true, ['{"a":1}', '{"b":2}', '{"c":3}']]);
   });
 

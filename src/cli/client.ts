@@ -211,7 +211,11 @@ async function passLines(
 async function send(door: Door, agent: Agent, request: Request): Promise<Result<IncomingMessage>> {
   const { body } = request;
   const bytes =
-    body === undefined ? undefined : Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
+    body === undefined
+      ? undefined
+      : Buffer.isBuffer(body)
+        ? body
+        : Buffer.from(JSON.stringify(body));
   const type = Buffer.isBuffer(body) ? "application/zip" : "application/json";
   return await new Promise((resolve) => {
     const call = httpsRequest(

@@ -41,7 +41,11 @@ function wrongUse(error: CommanderError, words: readonly string[]): Problem {
   const command = isKnown ? `ase ${words[0]} --help` : "ase --help";
   const meant = more.join(" ").trim();
   const what = first.replace(/\.$/, "");
-  return { code: "WrongUse", what, fix: `${meant === "" ? "" : `${meant.replace(/^\((.*)\)$/, "$1")} `}Run \`${command}\`.` };
+  return {
+    code: "WrongUse",
+    what,
+    fix: `${meant === "" ? "" : `${meant.replace(/^\((.*)\)$/, "$1")} `}Run \`${command}\`.`,
+  };
 }
 
 type End = (work: Ending) => Promise<void>;
@@ -49,7 +53,9 @@ type End = (work: Ending) => Promise<void>;
 function buildProgram(session: Session, end: End): Command {
   const { terminal } = session;
   const program = new Command("ase")
-    .description("A self-hosted App Service Environment: apps in a virtual network its owner controls.")
+    .description(
+      "A self-hosted App Service Environment: apps in a virtual network its owner controls.",
+    )
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.pass("stdout", text),
@@ -58,12 +64,19 @@ function buildProgram(session: Session, end: End): Command {
       outputError: () => undefined,
     })
     .helpCommand("help [command]", "show the help of a command")
-    .addHelpText("after", examples(
-      ["ase up", "bring up the sample: network, environment, plan, app"],
-      ["ase up --template azuredeploy.json --app shop=./shop", "bring up your own"],
-      ["ase exec --at internet -- curl -s http://hello.demo.p.azurewebsites.net/", "ask as a client outside would"],
-      ["ase down", "take everything down; nothing stays behind"],
-    ) + "\nExit codes: 0 done, 1 not as wanted, 2 wrong use or input.\nHome: $ASE_HOME, else /var/lib/ase as root, else ~/.local/state/ase.");
+    .addHelpText(
+      "after",
+      examples(
+        ["ase up", "bring up the sample: network, environment, plan, app"],
+        ["ase up --template azuredeploy.json --app shop=./shop", "bring up your own"],
+        [
+          "ase exec --at internet -- curl -s http://hello.demo.p.azurewebsites.net/",
+          "ask as a client outside would",
+        ],
+        ["ase down", "take everything down; nothing stays behind"],
+      ) +
+        "\nExit codes: 0 done, 1 not as wanted, 2 wrong use or input.\nHome: $ASE_HOME, else /var/lib/ase as root, else ~/.local/state/ase.",
+    );
   addUp(program, session, end);
   addLooking(program, session, end);
   addApp(program, session, end);
@@ -74,58 +87,105 @@ function buildProgram(session: Session, end: End): Command {
 function addUp(program: Command, session: Session, end: End): void {
   program
     .command("up")
-    .description("start the server, deploy a template, wait until the environment is healthy and its apps answer")
+    .description(
+      "start the server, deploy a template, wait until the environment is healthy and its apps answer",
+    )
     .option("--template <file>", "ARM template (default: the sample, examples/external)")
     .option("--parameters <file>", "its parameters file")
     .option("--resource-group <name>", "resource group to deploy to", "demo")
-    .addOption(new Option("--app <name=folder>", "content of an app: a folder or a zip; may be repeated")
-      .argParser((text: string, before: readonly AppContent[]) => [...before, word(parseAppContent)(text)]).default([], "none"))
+    .addOption(
+      new Option("--app <name=folder>", "content of an app: a folder or a zip; may be repeated")
+        .argParser((text: string, before: readonly AppContent[]) => [
+          ...before,
+          word(parseAppContent)(text),
+        ])
+        .default([], "none"),
+    )
     .option("--api-port <port>", "port of the ARM API on loopback (default: 9443)", word(parsePort))
-    .option("--http-port <port>", "port of the doorway for HTTP on loopback (default: 8080)", word(parsePort))
-    .option("--https-port <port>", "port of the doorway for HTTPS on loopback (default: 8443)", word(parsePort))
-    .option("--suspend-after <duration>", "suspend an environment that was unhealthy this long (default: 10m)", word(parseDuration))
+    .option(
+      "--http-port <port>",
+      "port of the doorway for HTTP on loopback (default: 8080)",
+      word(parsePort),
+    )
+    .option(
+      "--https-port <port>",
+      "port of the doorway for HTTPS on loopback (default: 8443)",
+      word(parsePort),
+    )
+    .option(
+      "--suspend-after <duration>",
+      "suspend an environment that was unhealthy this long (default: 10m)",
+      word(parseDuration),
+    )
     .addOption(outputOption())
-    .addHelpText("after", examples(
-      ["ase up", "the sample"],
-      ["ase up --template examples/internal/azuredeploy.json --app hello-inside=examples/hello-app", "an environment with an internal load balancer"],
-      ["ase up --suspend-after 30s", "see soon what an environment does when its network is cut"],
-    ))
+    .addHelpText(
+      "after",
+      examples(
+        ["ase up", "the sample"],
+        [
+          "ase up --template examples/internal/azuredeploy.json --app hello-inside=examples/hello-app",
+          "an environment with an internal load balancer",
+        ],
+        ["ase up --suspend-after 30s", "see soon what an environment does when its network is cut"],
+      ),
+    )
     .action((options: UpOptions) => end(up(session, options)));
   program
     .command("down")
     .description("end the server and the world: no process, namespace, mount or rule stays")
     .option("--purge", "forget what was declared and deployed, too", false)
-    .addHelpText("after", examples(
-      ["ase down", "the next `ase up` brings up what was declared"],
-      ["ase down --purge", "the next `ase up` begins with nothing"],
-    ))
+    .addHelpText(
+      "after",
+      examples(
+        ["ase down", "the next `ase up` brings up what was declared"],
+        ["ase down --purge", "the next `ase up` begins with nothing"],
+      ),
+    )
     .action((options: { purge: boolean }) => end(down(session, options)));
 }
 
 function addLooking(program: Command, session: Session, end: End): void {
-  const listing = (name: string, description: string, show: typeof status, ...lines: readonly Example[]) =>
+  const listing = (
+    name: string,
+    description: string,
+    show: typeof status,
+    ...lines: readonly Example[]
+  ) =>
     program
       .command(name)
       .description(description)
       .addOption(outputOption())
       .addHelpText("after", examples(...lines))
       .action((options: Parameters<typeof status>[1]) => end(show(session, options)));
-  listing("status", "environments and their health; exit code 1 when one is not healthy", status,
+  listing(
+    "status",
+    "environments and their health; exit code 1 when one is not healthy",
+    status,
     ["ase status", "names the flow that fails and the rule or route that stops it"],
-    ["ase status -o json", "as the API tells it"]);
-  listing("addresses", "addresses of each environment, and who holds which address of its subnet", addresses,
-    ["ase addresses", "public, outbound and load balancer addresses, then the ledger"]);
-  listing("hosts", "hosts of the world, their addresses and programs", hosts,
-    ["ase hosts", "names to stand at with `ase exec --at`"]);
+    ["ase status -o json", "as the API tells it"],
+  );
+  listing(
+    "addresses",
+    "addresses of each environment, and who holds which address of its subnet",
+    addresses,
+    ["ase addresses", "public, outbound and load balancer addresses, then the ledger"],
+  );
+  listing("hosts", "hosts of the world, their addresses and programs", hosts, [
+    "ase hosts",
+    "names to stand at with `ase exec --at`",
+  ]);
   program
     .command("events")
     .description("what happened, oldest first")
     .option("-f, --follow", "stay and show what happens", false)
     .addOption(outputOption())
-    .addHelpText("after", examples(
-      ["ase events", "why an environment became unhealthy, and when it healed"],
-      ["ase events --follow -o json", "one JSON object per line"],
-    ))
+    .addHelpText(
+      "after",
+      examples(
+        ["ase events", "why an environment became unhealthy, and when it healed"],
+        ["ase events --follow -o json", "one JSON object per line"],
+      ),
+    )
     .action((options: Parameters<typeof events>[1]) => end(events(session, options)));
   program
     .command("logs")
@@ -134,11 +194,16 @@ function addLooking(program: Command, session: Session, end: End): void {
     .option("-f, --follow", "stay and show what comes", false)
     .option("-n, --lines <count>", "how many lines, newest last", word(parseCount), 100)
     .addOption(outputOption())
-    .addHelpText("after", examples(
-      ["ase logs hello", "all instances of the app"],
-      ["ase logs demo-front-end-0 --follow", "one host; `ase hosts` lists the names"],
-    ))
-    .action((about: string | undefined, options: Parameters<typeof logs>[2]) => end(logs(session, about, options)));
+    .addHelpText(
+      "after",
+      examples(
+        ["ase logs hello", "all instances of the app"],
+        ["ase logs demo-front-end-0 --follow", "one host; `ase hosts` lists the names"],
+      ),
+    )
+    .action((about: string | undefined, options: Parameters<typeof logs>[2]) =>
+      end(logs(session, about, options)),
+    );
 }
 
 function addApp(program: Command, session: Session, end: End): void {
@@ -148,7 +213,10 @@ function addApp(program: Command, session: Session, end: End): void {
     .description("deploy a folder or zip as the content of an app")
     .argument("<name>", "the app, as the template names it")
     .argument("<folder|zip>", "its files")
-    .addHelpText("after", examples(["ase app deploy hello examples/hello-app", "all instances get the new content"]))
+    .addHelpText(
+      "after",
+      examples(["ase app deploy hello examples/hello-app", "all instances get the new content"]),
+    )
     .action((name: string, source: string) => end(deployApp(session, name, source)));
   app
     .command("list")
@@ -164,12 +232,23 @@ function addActing(program: Command, session: Session, end: End): void {
     .requiredOption("--at <place>", "internet, vnet/NAME, onprem, or the name of a host")
     .option("-i, --stdin", "send what comes on stdin to the command", false)
     .argument("<command...>", "the command, after --")
-    .addHelpText("after", examples(
-      ["ase exec --at internet -- curl -s http://hello.demo.p.azurewebsites.net/", "as a client outside"],
-      ["ase exec --at vnet/demo-vnet -- curl -sk https://hello.demo.appserviceenvironment.net/", "as a machine in the VNet"],
-      ["ase exec --at demo-front-end-0 -- ip route", "as a host of the environment"],
-    ))
-    .action((argv: readonly string[], options: Parameters<typeof exec>[1]) => end(exec(session, options, argv)));
+    .addHelpText(
+      "after",
+      examples(
+        [
+          "ase exec --at internet -- curl -s http://hello.demo.p.azurewebsites.net/",
+          "as a client outside",
+        ],
+        [
+          "ase exec --at vnet/demo-vnet -- curl -sk https://hello.demo.appserviceenvironment.net/",
+          "as a machine in the VNet",
+        ],
+        ["ase exec --at demo-front-end-0 -- ip route", "as a host of the environment"],
+      ),
+    )
+    .action((argv: readonly string[], options: Parameters<typeof exec>[1]) =>
+      end(exec(session, options, argv)),
+    );
   const actions: readonly (readonly [Action, string])[] = [
     ["suspend", "suspend an environment: its apps stop answering"],
     ["resume", "resume a suspended environment; it comes back with new addresses"],
@@ -185,17 +264,29 @@ function addActing(program: Command, session: Session, end: End): void {
   program
     .command("rest")
     .description("call the ARM API as it is; operations are followed to their end")
-    .addArgument(new Argument("<method>", "GET, PUT, PATCH, POST, DELETE or HEAD").argParser(word(parseMethod)))
+    .addArgument(
+      new Argument("<method>", "GET, PUT, PATCH, POST, DELETE or HEAD").argParser(
+        word(parseMethod),
+      ),
+    )
     .argument("<path>", "path with api-version; {subscription} is filled in")
     .option("--body <file>", "JSON file to send")
-    .addHelpText("after", examples(
-      ["ase rest GET '/subscriptions/{subscription}/providers/Microsoft.Web/sites?api-version=2022-03-01'", "all apps"],
-    ))
-    .action((method: string, path: string, { body }: { body?: string }) => end(rest(session, method, path, body)));
+    .addHelpText(
+      "after",
+      examples([
+        "ase rest GET '/subscriptions/{subscription}/providers/Microsoft.Web/sites?api-version=2022-03-01'",
+        "all apps",
+      ]),
+    )
+    .action((method: string, path: string, { body }: { body?: string }) =>
+      end(rest(session, method, path, body)),
+    );
 }
 
 function outputOption(): Option {
-  return new Option("-o, --output <format>", "how to print").choices(["table", "json"]).default("table");
+  return new Option("-o, --output <format>", "how to print")
+    .choices(["table", "json"])
+    .default("table");
 }
 
 type Example = readonly [command: string, meaning: string];
@@ -215,11 +306,26 @@ function word<Value>(parse: (text: string) => Result<Value>): (text: string) => 
 
 function parseCount(text: string): Result<number> {
   if (/^[1-9]\d{0,4}$/.test(text)) return { ok: true, value: Number(text) };
-  return { ok: false, problem: { code: "InvalidCount", what: `"${text}" is not a count`, fix: "Write a number from 1 to 99999." } };
+  return {
+    ok: false,
+    problem: {
+      code: "InvalidCount",
+      what: `"${text}" is not a count`,
+      fix: "Write a number from 1 to 99999.",
+    },
+  };
 }
 
 function parseMethod(text: string): Result<string> {
   const method = text.toUpperCase();
-  if (["GET", "PUT", "PATCH", "POST", "DELETE", "HEAD"].includes(method)) return { ok: true, value: method };
-  return { ok: false, problem: { code: "InvalidMethod", what: `"${text}" is not a method`, fix: "Write GET, PUT, PATCH, POST, DELETE or HEAD." } };
+  if (["GET", "PUT", "PATCH", "POST", "DELETE", "HEAD"].includes(method))
+    return { ok: true, value: method };
+  return {
+    ok: false,
+    problem: {
+      code: "InvalidMethod",
+      what: `"${text}" is not a method`,
+      fix: "Write GET, PUT, PATCH, POST, DELETE or HEAD.",
+    },
+  };
 }

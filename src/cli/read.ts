@@ -6,7 +6,10 @@
  */
 import { isJsonArray, propertyAt, type JsonValue } from "../arm/json.ts";
 
-export function textAt(value: JsonValue | undefined, ...path: readonly string[]): string | undefined {
+export function textAt(
+  value: JsonValue | undefined,
+  ...path: readonly string[]
+): string | undefined {
   const read = propertyAt(value, ...path);
   return typeof read === "string" ? read : undefined;
 }
@@ -31,7 +34,10 @@ export function listAt(
   return isJsonArray(read) ? read : [];
 }
 
-export function textsAt(value: JsonValue | undefined, ...path: readonly string[]): readonly string[] {
+export function textsAt(
+  value: JsonValue | undefined,
+  ...path: readonly string[]
+): readonly string[] {
   return listAt(value, ...path).filter((item) => typeof item === "string");
 }
 

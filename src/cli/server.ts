@@ -40,7 +40,9 @@ export async function startServer(home: Home, wish: ServerWish): Promise<Result<
       ...["--api-port", String(wish.ports.api)],
       ...["--http-port", String(wish.ports.http)],
       ...["--https-port", String(wish.ports.https)],
-      ...(wish.suspendAfterMs === undefined ? [] : ["--suspend-after", String(wish.suspendAfterMs)]),
+      ...(wish.suspendAfterMs === undefined
+        ? []
+        : ["--suspend-after", String(wish.suspendAfterMs)]),
     ],
     { detached: true, stdio: ["ignore", log, log], cwd: home.folder },
   );

@@ -11,7 +11,13 @@ const columns = [
 
 describe("a table", () => {
   test("has a header, dashes, and columns two spaces apart", () => {
-    const lines = formatTable([{ name: "front-end", count: 2 }, { name: "ä", count: 10 }], columns);
+    const lines = formatTable(
+      [
+        { name: "front-end", count: 2 },
+        { name: "ä", count: 10 },
+      ],
+      columns,
+    );
     expect(lines).toEqual([
       "Name       Count",
       "---------  -----",

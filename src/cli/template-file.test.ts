@@ -12,7 +12,10 @@ let folder = "";
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "ase-template-"));
   mkdirSync(join(folder, "nested"));
-  write("nested/vnet.json", { resources: [], outputs: { here: { type: "string", value: "vnet" } } });
+  write("nested/vnet.json", {
+    resources: [],
+    outputs: { here: { type: "string", value: "vnet" } },
+  });
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -24,7 +27,13 @@ function write(name: string, content: object | string): string {
 
 function nestedTemplate(link: object): JsonValue | undefined {
   const file = write("main.json", {
-    resources: [{ type: "Microsoft.Resources/deployments", name: "n", properties: { mode: "Incremental", templateLink: link } }],
+    resources: [
+      {
+        type: "Microsoft.Resources/deployments",
+        name: "n",
+        properties: { mode: "Incremental", templateLink: link },
+      },
+    ],
   });
   const read = readTemplateFiles(file, undefined);
   if (!read.ok) throw new Error(read.problem.what);
@@ -35,7 +44,10 @@ describe("a template file", () => {
   test.each([
     ["a relative path", { relativePath: "nested/vnet.json" }],
     ["an address", { uri: "https://example.org/main/nested/vnet.json?token=1" }],
-    ["an expression", { uri: "[concat(parameters('base'), '/nested/vnet.json', parameters('token'))]" }],
+    [
+      "an expression",
+      { uri: "[concat(parameters('base'), '/nested/vnet.json', parameters('token'))]" },
+    ],
   ])("has linked templates beside it put in: %s", (_, link) => {
     const properties = nestedTemplate(link);
     expect(propertyAt(properties, "template", "outputs", "here", "value")).toBe("vnet");
@@ -50,7 +62,12 @@ describe("a template file", () => {
 
   test("that links to itself is declined", () => {
     const file = write("self.json", {
-      resources: [{ type: "Microsoft.Resources/deployments", properties: { templateLink: { relativePath: "self.json" } } }],
+      resources: [
+        {
+          type: "Microsoft.Resources/deployments",
+          properties: { templateLink: { relativePath: "self.json" } },
+        },
+      ],
     });
     const read = readTemplateFiles(file, undefined);
     expect(!read.ok && read.problem.code).toBe("InvalidTemplate");
@@ -60,7 +77,10 @@ describe("a template file", () => {
     const template = write("my.template.json", '\uFEFF{ /* c */ "resources": [], }');
     const parameters = write("p.json", { $schema: "s", parameters: { a: { value: 1 } } });
     const read = readTemplateFiles(template, parameters);
-    expect(read.ok && [read.value.name, read.value.parameters]).toEqual(["my.template", { a: { value: 1 } }]);
+    expect(read.ok && [read.value.name, read.value.parameters]).toEqual([
+      "my.template",
+      { a: { value: 1 } },
+    ]);
   });
 
   test("that is not there or not JSON is declined with its name", () => {

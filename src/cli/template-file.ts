@@ -54,7 +54,9 @@ function readParameters(file: string): Result<JsonObject> {
   const read = readJsonFile(file);
   if (!read.ok) return read;
   const inner = property(read.value, "parameters");
-  return found(isJsonObject(inner) ? inner : withoutProperties(read.value, ["$schema", "contentVersion"]));
+  return found(
+    isJsonObject(inner) ? inner : withoutProperties(read.value, ["$schema", "contentVersion"]),
+  );
 }
 
 export function readJsonFile(file: string): Result<JsonObject> {
@@ -100,7 +102,11 @@ function inlinedResource(resource: JsonValue, folder: string, depth: number): Js
   const template = inlined(orThrow(readJsonFile(file)), dirname(file), depth + 1);
   const parametersFile = linkedFile(properties, "parametersLink", folder);
   return replaced(resource, "properties", {
-    ...withoutProperties(properties, ["templateLink", "parametersLink", "expressionEvaluationOptions"]),
+    ...withoutProperties(properties, [
+      "templateLink",
+      "parametersLink",
+      "expressionEvaluationOptions",
+    ]),
     // A linked template has a scope of its own.
     expressionEvaluationOptions: { scope: "inner" },
     ...(parametersFile !== undefined && { parameters: orThrow(readParameters(parametersFile)) }),
@@ -123,7 +129,8 @@ function linkedFile(properties: JsonObject, link: string, folder: string): strin
   const parts = (literal ?? "").split("/").filter((part) => part !== "" && part !== ".");
   // `..` may lead to a sibling folder in a relative path; never in the end of an address.
   const ends = parts.map((_, index) => parts.slice(index).join("/"));
-  const candidates = relative === undefined ? ends.filter((end) => !end.includes("..")) : [relative];
+  const candidates =
+    relative === undefined ? ends.filter((end) => !end.includes("..")) : [relative];
   return candidates.map((end) => join(folder, end)).find((file) => existsSync(file));
 }
 

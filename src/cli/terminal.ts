@@ -71,9 +71,10 @@ export function openTerminal(streams: Streams): Terminal {
       else for (const line of formatTable(rows, columns)) print(line);
     },
     during: async (title, work) => {
-      const line = stderr.isTTY && environment["TERM"] !== "dumb"
-        ? movingLine(stderr, title)
-        : plainLines(note, title);
+      const line =
+        stderr.isTTY && environment["TERM"] !== "dumb"
+          ? movingLine(stderr, title)
+          : plainLines(note, title);
       try {
         return await work(line.say);
       } finally {

@@ -16,7 +16,10 @@ import { listEnvironments, listSites, type Environment, type Site } from "./reso
 
 /** What is looked at: everything of one resource group. */
 export type Wish = { readonly subscription: string; readonly group: string };
-export type Standing = { readonly environments: readonly Environment[]; readonly sites: readonly Site[] };
+export type Standing = {
+  readonly environments: readonly Environment[];
+  readonly sites: readonly Site[];
+};
 
 const LOOK_EVERY_MS = 100;
 /** Illness of this length is no teething trouble. */
@@ -36,9 +39,14 @@ export async function waitUntilUp(
   while (Date.now() - begun < LONGEST_WAIT_MS) {
     const standing = await look(client, wish);
     if (!standing.ok) return standing;
-    const ill = standing.value.environments.find(({ health }) => /^(Unhealthy|Suspended)/.test(health));
+    const ill = standing.value.environments.find(({ health }) =>
+      /^(Unhealthy|Suspended)/.test(health),
+    );
     illSince = ill === undefined ? undefined : (illSince ?? Date.now());
-    if (ill !== undefined && (ill.health.startsWith("Suspended") || PATIENCE_MS < Date.now() - (illSince ?? 0)))
+    if (
+      ill !== undefined &&
+      (ill.health.startsWith("Suspended") || PATIENCE_MS < Date.now() - (illSince ?? 0))
+    )
       return declined(illness(ill));
     const failed = standing.value.environments.find((one) => one.provisioningState === "Failed");
     if (failed !== undefined) return declined(illness(failed));
@@ -144,7 +152,12 @@ async function stateOfPrograms(client: Client, site: Site): Promise<string> {
 
 function isOfSite(program: string, site: string): boolean {
   const [one, other] = [program.toLowerCase(), site.toLowerCase()];
-  return one === other || one.startsWith(`${other}-`) || one.endsWith(`-${other}`) || one.endsWith(`/${other}`);
+  return (
+    one === other ||
+    one.startsWith(`${other}-`) ||
+    one.endsWith(`-${other}`) ||
+    one.endsWith(`/${other}`)
+  );
 }
 
 function sameName(one: string, other: string): boolean {

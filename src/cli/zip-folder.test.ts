@@ -25,7 +25,10 @@ describe("an app's content", () => {
     symlinkSync("..", join(folder, "lib/loop"));
     const zip = readContent(folder);
     if (!zip.ok) throw new Error(zip.problem.what);
-    const files = Object.entries(unzipSync(zip.value)).map(([name, bytes]) => [name, Buffer.from(bytes).toString()]);
+    const files = Object.entries(unzipSync(zip.value)).map(([name, bytes]) => [
+      name,
+      Buffer.from(bytes).toString(),
+    ]);
     expect(Object.fromEntries(files)).toEqual({
       "lib/inner/ä.txt": "text",
       "main.js": "serve()",

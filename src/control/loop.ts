@@ -303,7 +303,8 @@ export class Loop {
       this.#options.now,
     );
     // The world changed meanwhile, or the environment was suspended: the round says nothing.
-    if (this.#watches.get(key) !== watched || blueprint !== this.#state.blueprint) return;
+    if (this.#watches.get(key)?.watch !== watched.watch) return;
+    if (blueprint.generation !== this.#state.blueprint?.generation) return;
     const before = readHealth(this.#options.store, key);
     if (before === undefined) return;
     const health = judge(before.health, seen.round, this.#options.suspendAfterMs);

@@ -22,7 +22,11 @@ describe.each(["external", "internal"])("the example %s", (name) => {
       template,
       parameters,
       place: {
-        subscription: { id: "00000000-0000-0000-0000-000000000001", tenantId: "t", displayName: "d" },
+        subscription: {
+          id: "00000000-0000-0000-0000-000000000001",
+          tenantId: "t",
+          displayName: "d",
+        },
         resourceGroup: { name: "demo", location: "local", tags: {} },
         deployment: { name: "azuredeploy", properties: {} },
         environment: {},
@@ -32,16 +36,26 @@ describe.each(["external", "internal"])("the example %s", (name) => {
     });
     if (!planned.ok) throw new Error(planned.problem.what);
     expect(planned.value.steps.map(({ type }) => type.split("/").at(-1))).toEqual([
-      "networkSecurityGroups", "routeTables", "virtualNetworks", "hostingEnvironments", "serverfarms", "sites",
+      "networkSecurityGroups",
+      "routeTables",
+      "virtualNetworks",
+      "hostingEnvironments",
+      "serverfarms",
+      "sites",
     ]);
   });
 
   test("has an allow rule for every flow the environment needs", () => {
-    const group = listAt(template, "resources").find((one) => textAt(one, "type")?.endsWith("/networkSecurityGroups"));
-    const rules = listAt(group, "properties", "securityRules").map((rule) => property(rule, "properties"));
+    const group = listAt(template, "resources").find((one) =>
+      textAt(one, "type")?.endsWith("/networkSecurityGroups"),
+    );
+    const rules = listAt(group, "properties", "securityRules").map((rule) =>
+      property(rule, "properties"),
+    );
     // The platform's own resolver is outside the reach of rules.
-    const uncovered = REQUIRED_FLOWS.filter(({ direction, port, protocol }) =>
-      !rules.some((rule) => allows(rule, { direction, port, protocol })),
+    const uncovered = REQUIRED_FLOWS.filter(
+      ({ direction, port, protocol }) =>
+        !rules.some((rule) => allows(rule, { direction, port, protocol })),
     );
     expect(uncovered.map(({ id }) => id)).toEqual([]);
   });
@@ -49,7 +63,9 @@ describe.each(["external", "internal"])("the example %s", (name) => {
   test("describes every parameter and has parameters for those only", () => {
     const declared = property(template, "parameters");
     if (!isJsonObject(declared)) throw new Error("no parameters");
-    const silent = Object.entries(declared).filter(([, one]) => textAt(one, "metadata", "description") === undefined);
+    const silent = Object.entries(declared).filter(
+      ([, one]) => textAt(one, "metadata", "description") === undefined,
+    );
     expect(silent).toEqual([]);
     expect(Object.keys(declared)).toEqual(expect.arrayContaining(Object.keys(parameters)));
   });
@@ -64,7 +80,10 @@ function allows(
   flow: { readonly direction: string; readonly port: number; readonly protocol: string },
 ): boolean {
   const protocol = textAt(rule, "protocol") ?? "";
-  const ports = [textAt(rule, "destinationPortRange") ?? "", ...textsAt(rule, "destinationPortRanges")];
+  const ports = [
+    textAt(rule, "destinationPortRange") ?? "",
+    ...textsAt(rule, "destinationPortRanges"),
+  ];
   const covers = (range: string) => {
     const [low = NaN, high = low] = range.split("-").map(Number);
     return range === "*" || (low <= flow.port && flow.port <= high);

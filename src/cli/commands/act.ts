@@ -80,10 +80,18 @@ async function readInput(): Promise<string> {
   return chunks.join("");
 }
 
-type LogOptions = { readonly follow: boolean; readonly lines: number; readonly output: OutputFormat };
+type LogOptions = {
+  readonly follow: boolean;
+  readonly lines: number;
+  readonly output: OutputFormat;
+};
 
 /** Lines of one app, one host, or everything. */
-export async function logs(session: Session, about: string | undefined, options: LogOptions): Ending {
+export async function logs(
+  session: Session,
+  about: string | undefined,
+  options: LogOptions,
+): Ending {
   return await withServer(session, async (client) => {
     const filter = about === undefined ? found("") : await logFilter(client, about);
     if (!filter.ok) return filter;
@@ -92,7 +100,9 @@ export async function logs(session: Session, about: string | undefined, options:
       const answer = await client.get(`/openase/logs?lines=${options.lines}${filter.value}`);
       if (!answer.ok) return answer;
       const items = itemsOf(answer.value);
-      const lines = items.map((item) => (options.output === "json" ? JSON.stringify(item) : logLine(item)));
+      const lines = items.map((item) =>
+        options.output === "json" ? JSON.stringify(item) : logLine(item),
+      );
       if (options.output === "json" && !options.follow) session.terminal.print(formatJson(items));
       else for (const line of newLines(shown, lines)) session.terminal.print(line);
       if (!options.follow) return found(EXIT.done);
@@ -106,7 +116,8 @@ export async function logs(session: Session, about: string | undefined, options:
 export function newLines(shown: readonly string[], lines: readonly string[]): readonly string[] {
   for (let length = Math.min(shown.length, lines.length); 0 < length; length -= 1) {
     const start = shown.length - length;
-    if (lines.slice(0, length).every((line, index) => line === shown[start + index])) return lines.slice(length);
+    if (lines.slice(0, length).every((line, index) => line === shown[start + index]))
+      return lines.slice(length);
   }
   return lines;
 }
@@ -117,7 +128,9 @@ async function logFilter(client: Client, about: string): Promise<Result<string>>
   const sites = await listSites(client, account.value.subscription);
   if (!sites.ok) return sites;
   const site = findByName(sites.value, about, "app");
-  return found(site.ok ? `&site=${encodeURIComponent(site.value.name)}` : `&host=${encodeURIComponent(about)}`);
+  return found(
+    site.ok ? `&site=${encodeURIComponent(site.value.name)}` : `&host=${encodeURIComponent(about)}`,
+  );
 }
 
 function logLine(line: JsonValue): string {
@@ -141,21 +154,33 @@ export async function act(session: Session, action: Action, name: string): Endin
       client.carryOut({ method: "POST", path }),
     );
     if (!done.ok) return done;
-    session.terminal.print(`${environment.value.name} is being ${DONE_WORDS[action]}; \`ase status\` tells when it is done.`);
+    session.terminal.print(
+      `${environment.value.name} is being ${DONE_WORDS[action]}; \`ase status\` tells when it is done.`,
+    );
     return found(EXIT.done);
   });
 }
 
 /** A call of the ARM API as it is; operations are followed. `{subscription}` is filled in. */
-export async function rest(session: Session, method: string, path: string, file: string | undefined): Ending {
+export async function rest(
+  session: Session,
+  method: string,
+  path: string,
+  file: string | undefined,
+): Ending {
   const body = file === undefined ? found(undefined) : readJsonFile(file);
   if (!body.ok) return body;
   return await withServer(session, async (client) => {
     const account = await readAccount(client);
     if (!account.ok) return account;
     const filled = path.replaceAll(/\{subscription(Id)?\}/gi, account.value.subscription);
-    const request = { method: method.toUpperCase(), path: filled.startsWith("/") ? filled : `/${filled}` };
-    const answer = await client.carryOut(body.value === undefined ? request : { ...request, body: body.value });
+    const request = {
+      method: method.toUpperCase(),
+      path: filled.startsWith("/") ? filled : `/${filled}`,
+    };
+    const answer = await client.carryOut(
+      body.value === undefined ? request : { ...request, body: body.value },
+    );
     if (!answer.ok) return answer;
     if (answer.value !== null) session.terminal.print(formatJson(answer.value));
     return found(EXIT.done);

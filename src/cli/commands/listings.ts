@@ -49,7 +49,8 @@ export async function status(session: Session, { output }: Output): Ending {
         httpsPort: server.httpsPort,
         environments: environments.value.map(({ raw }) => raw),
       },
-      empty: "The server runs; no environment is declared. Deploy a template with `ase up --template FILE`.",
+      empty:
+        "The server runs; no environment is declared. Deploy a template with `ase up --template FILE`.",
     });
     const ill = environments.value.some((environment) => !isHealthy(environment));
     return found(ill ? EXIT.notAsWanted : EXIT.done);
@@ -65,7 +66,8 @@ export async function addresses(session: Session, { output }: Output): Ending {
   return await withServer(session, async (client) => {
     const environments = await readEnvironments(client);
     if (!environments.ok) return environments;
-    const all: { environment: Environment; virtual: JsonValue; ledger: readonly JsonValue[] }[] = [];
+    const all: { environment: Environment; virtual: JsonValue; ledger: readonly JsonValue[] }[] =
+      [];
     for (const environment of environments.value) {
       const virtual = await client.get(paths.web(environment.id, "/capacities/virtualip"));
       if (!virtual.ok) return virtual;
@@ -103,7 +105,9 @@ export async function addresses(session: Session, { output }: Output): Ending {
 }
 
 /** @article ASE IP addresses */
-export function virtualRows(virtual: JsonValue): readonly { address: string; use: string; host: string }[] {
+export function virtualRows(
+  virtual: JsonValue,
+): readonly { address: string; use: string; host: string }[] {
   const properties = property(virtual, "properties");
   const row = (use: string, address: string | undefined) =>
     address === undefined ? [] : [{ address, use, host: "" }];
@@ -141,7 +145,9 @@ function programsText(programs: readonly JsonValue[]): string {
       const state = textAt(program, "state") ?? "";
       const problem = textAt(program, "problem", "what");
       const why = problem === undefined ? "" : `: ${problem}`;
-      return state === "running" ? textAt(program, "name") : `${textAt(program, "name")} (${state}${why})`;
+      return state === "running"
+        ? textAt(program, "name")
+        : `${textAt(program, "name")} (${state}${why})`;
     })
     .join(", ");
 }
@@ -155,7 +161,9 @@ export async function listApps(session: Session, { output }: Output): Ending {
     const environments = await listEnvironments(client, account.value.subscription);
     if (!environments.ok) return environments;
     const external = new Set(
-      environments.value.filter(({ kind }) => kind === "External").map(({ name }) => name.toLowerCase()),
+      environments.value
+        .filter(({ kind }) => kind === "External")
+        .map(({ name }) => name.toLowerCase()),
     );
     session.terminal.list({
       format: output,
@@ -169,7 +177,9 @@ export async function listApps(session: Session, { output }: Output): Ending {
         {
           title: "Url",
           of: (site) =>
-            external.has(site.environment.toLowerCase()) ? doorwayUrls(site, server).http : "inside the VNet only",
+            external.has(site.environment.toLowerCase())
+              ? doorwayUrls(site, server).http
+              : "inside the VNet only",
         },
       ],
       json: sites.value.map(({ raw }) => raw),

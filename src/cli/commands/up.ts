@@ -14,7 +14,14 @@ import { deployContent } from "../deploy-app.ts";
 import { DEFAULT_PORTS, readRunningServer, type Home, type RunningServer } from "../home.ts";
 import { textAt } from "../read.ts";
 import { EXIT, type ExitCode } from "../refusals.ts";
-import { doorwayUrls, paths, readAccount, type Account, type Environment, type Site } from "../resources.ts";
+import {
+  doorwayUrls,
+  paths,
+  readAccount,
+  type Account,
+  type Environment,
+  type Site,
+} from "../resources.ts";
 import { startServer } from "../server.ts";
 import { withServer, type Ending, type Session } from "../session.ts";
 import { formatJson, type OutputFormat } from "../table.ts";
@@ -46,7 +53,8 @@ const SAMPLE_APP = resolve(EXAMPLES, "hello-app");
 
 export async function up(session: Session, options: UpOptions): Ending {
   const isSample = options.template === undefined || resolve(options.template) === SAMPLE;
-  const parameters = options.parameters ?? (options.template === undefined ? SAMPLE_PARAMETERS : undefined);
+  const parameters =
+    options.parameters ?? (options.template === undefined ? SAMPLE_PARAMETERS : undefined);
   const files = readTemplateFiles(options.template ?? SAMPLE, parameters);
   if (!files.ok) return files;
   const sampleApp = isSample && options.app.length === 0 ? readContent(SAMPLE_APP) : undefined;
@@ -64,12 +72,16 @@ export async function up(session: Session, options: UpOptions): Ending {
     const account = await readAccount(client);
     if (!account.ok) return account;
     const group = { ...account.value, group: options.resourceGroup };
-    const outputs = await terminal.during(`Deploying ${basename(options.template ?? SAMPLE)}`, (say) =>
-      tellEvents(client, say, () => deploy(client, group, files.value)),
+    const outputs = await terminal.during(
+      `Deploying ${basename(options.template ?? SAMPLE)}`,
+      (say) => tellEvents(client, say, () => deploy(client, group, files.value)),
     );
     if (!outputs.ok) return outputs;
     if (sampleApp?.ok === true)
-      contents.push({ name: textAt(outputs.value, "appName", "value") ?? "hello", zip: sampleApp.value });
+      contents.push({
+        name: textAt(outputs.value, "appName", "value") ?? "hello",
+        zip: sampleApp.value,
+      });
     for (const content of contents) {
       const sent = await terminal.during(`Deploying the content of ${content.name}`, () =>
         deployContent(client, account.value.subscription, content),
@@ -82,11 +94,21 @@ export async function up(session: Session, options: UpOptions): Ending {
     if (!standing.ok) return standing;
     const reports = await readReports(client, standing.value);
     if (!reports.ok) return reports;
-    return found(report(terminal, server, { reports: reports.value, outputs: outputs.value, format: options.output }));
+    return found(
+      report(terminal, server, {
+        reports: reports.value,
+        outputs: outputs.value,
+        format: options.output,
+      }),
+    );
   });
 }
 
-async function ensureServer(terminal: Terminal, home: Home, options: UpOptions): Promise<Result<RunningServer>> {
+async function ensureServer(
+  terminal: Terminal,
+  home: Home,
+  options: UpOptions,
+): Promise<Result<RunningServer>> {
   const ports = {
     api: options.apiPort ?? DEFAULT_PORTS.api,
     http: options.httpPort ?? DEFAULT_PORTS.http,
@@ -95,7 +117,10 @@ async function ensureServer(terminal: Terminal, home: Home, options: UpOptions):
   const running = readRunningServer(home);
   if (running === undefined)
     return await terminal.during("Starting the server", () =>
-      startServer(home, { ports, ...(options.suspendAfter !== undefined && { suspendAfterMs: options.suspendAfter }) }),
+      startServer(home, {
+        ports,
+        ...(options.suspendAfter !== undefined && { suspendAfterMs: options.suspendAfter }),
+      }),
     );
   const differs =
     (options.apiPort ?? running.apiPort) !== running.apiPort ||
@@ -147,7 +172,11 @@ async function readReports(
     const virtual = await client.get(paths.web(environment.id, "/capacities/virtualip"));
     if (!virtual.ok) return virtual;
     const isOwn = (site: Site) => site.environment.toLowerCase() === environment.name.toLowerCase();
-    reports.push({ environment, addresses: virtualRows(virtual.value), sites: sites.filter(isOwn) });
+    reports.push({
+      environment,
+      addresses: virtualRows(virtual.value),
+      sites: sites.filter(isOwn),
+    });
   }
   return found(reports);
 }
@@ -158,7 +187,11 @@ type UpReport = {
   readonly format: OutputFormat;
 };
 
-function report(terminal: Terminal, server: RunningServer, { reports, outputs, format }: UpReport): ExitCode {
+function report(
+  terminal: Terminal,
+  server: RunningServer,
+  { reports, outputs, format }: UpReport,
+): ExitCode {
   const environments = reports.map((one) => reportAsJson(one, server));
   if (format === "json") terminal.print(formatJson({ outputs, environments }));
   else if (reports.length === 0) terminal.print("Deployed. The template declares no environment.");
@@ -172,7 +205,10 @@ type EnvironmentReport = {
   readonly sites: readonly Site[];
 };
 
-function reportAsJson({ environment, addresses, sites }: EnvironmentReport, server: RunningServer): JsonValue {
+function reportAsJson(
+  { environment, addresses, sites }: EnvironmentReport,
+  server: RunningServer,
+): JsonValue {
   return {
     id: environment.id,
     name: environment.name,
@@ -195,7 +231,9 @@ function printReport(
   const { name, kind, health, subnet } = environment;
   const network = subnet.split("/")[0] ?? subnet;
   const line = (title: string, text: string) => terminal.print(`  ${title.padEnd(24)}${text}`);
-  terminal.print(`${terminal.tone("strong", `Environment ${name}`)} (${kind}): ${terminal.tone("good", health)}`);
+  terminal.print(
+    `${terminal.tone("strong", `Environment ${name}`)} (${kind}): ${terminal.tone("good", health)}`,
+  );
   line("Subnet", subnet);
   for (const { use, address } of addresses) line(use, address);
   for (const site of sites) {
