@@ -95,9 +95,11 @@ export function problemCodes(): ReadonlyMap<string, readonly string[]> {
       for (const [, code = ""] of value.matchAll(/["']([A-Z][A-Za-z0-9]+)["']/g))
         codes.set(code, (codes.get(code) ?? new Set()).add(inner.length === 0 ? "main" : room));
   }
-  return new Map([...codes]
+  return new Map(
+    [...codes]
       .toSorted(([one], [other]) => one.localeCompare(other))
-      .map(([code, rooms]) => [code, [...rooms].toSorted()]));
+      .map(([code, rooms]) => [code, [...rooms].toSorted()]),
+  );
 }
 
 function problemTable(): string {

@@ -206,8 +206,10 @@ class HostDraft {
       sitesOfPlan(declared, plan).map((site) => ({
         name: this.#ledger.stem(site.key, site.name),
         hostNames: [
-          ...[domain, ...doorway].map((suffix) => appHostName(site.name, suffix)),
-          ...site.hostNames,
+          ...new Set([
+            ...[domain, ...doorway].map((suffix) => appHostName(site.name, suffix)),
+            ...site.hostNames,
+          ]),
         ],
         running: site.enabled,
         httpsOnly: site.httpsOnly,

@@ -3,7 +3,12 @@
  *
  * Whether a program really runs is for a fabric to observe.
  */
-import { ADDRESS_ECHO_PORTS, APP_PORTS, KEEP_ALIVE_PORT, MANAGEMENT_PORTS } from "../environment/ports.ts";
+import {
+  ADDRESS_ECHO_PORTS,
+  APP_PORTS,
+  KEEP_ALIVE_PORT,
+  MANAGEMENT_PORTS,
+} from "../environment/ports.ts";
 import type { Host, Program } from "./blueprint.ts";
 
 type Listening = { readonly protocol: "Tcp" | "Udp"; readonly port: number };

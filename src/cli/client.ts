@@ -69,7 +69,7 @@ export function readDoor(home: Home, server: RunningServer): Result<Door> {
 
 /** An operation must end within this time; environments of a hundred instances take seconds. */
 const LONGEST_OPERATION_MS = 15 * 60_000;
-const FIRST_POLL_MS = 100;
+const FIRST_POLL_MS = 50;
 const SLOWEST_POLL_MS = 1_000;
 
 export function openClient(door: Door): Client {
@@ -111,14 +111,12 @@ async function follow(
   if (operation !== undefined) {
     const ended = await poll(operation, ask, ({ body }) => operationEnd(body));
     if (!ended.ok) return ended;
-    if (request.method !== "PUT" && request.method !== "PATCH") return found(ended.value);
-    const made = await ask({ method: "GET", path: request.path });
-    return made.ok ? bodyOf(made.value, request.path) : made;
+    // What was made is read again; what an action answers lies at Location; a DELETE leaves nothing.
+    if (request.method === "DELETE") return found(null);
+    const result = request.method === "POST" ? location : request.path;
+    return result === undefined ? found(ended.value) : await poll(result, ask, resultOf);
   }
-  if (accepted.status === 202 && location !== undefined)
-    return await poll(location, ask, ({ status, body }) =>
-      status === 202 ? undefined : found(body ?? null),
-    );
+  if (accepted.status === 202 && location !== undefined) return await poll(location, ask, resultOf);
   return first;
 }
 
@@ -131,14 +129,14 @@ async function poll(
   const deadline = Date.now() + LONGEST_OPERATION_MS;
   let waitMs = FIRST_POLL_MS;
   while (Date.now() < deadline) {
-    await pause(waitMs);
-    waitMs = Math.min(waitMs * 1.5, SLOWEST_POLL_MS);
     const answer = await ask({ method: "GET", path });
     if (!answer.ok) return answer;
     const good = bodyOf(answer.value, path);
     if (!good.ok) return good;
     const end = ended(answer.value);
     if (end !== undefined) return end;
+    await pause(waitMs);
+    waitMs = Math.min(waitMs * 1.5, SLOWEST_POLL_MS);
   }
   return declined({
     code: "OperationTakesTooLong",
@@ -146,6 +144,10 @@ async function poll(
     where: path,
     fix: "Look at `ase events` and `ase status`; the operation goes on without this command.",
   });
+}
+
+function resultOf({ status, body }: Answer): Result<JsonValue> | undefined {
+  return status === 202 ? undefined : found(body ?? null);
 }
 
 function operationEnd(body: JsonValue | undefined): Result<JsonValue> | undefined {

@@ -240,8 +240,8 @@ function addActing(program: Command, session: Session, end: End): void {
           "as a client outside",
         ],
         [
-          "ase exec --at vnet/demo-vnet -- curl -sk https://hello.demo.appserviceenvironment.net/",
-          "as a machine in the VNet",
+          "ase exec --at vnet/demo-vnet -- curl -s http://10.1.1.4/",
+          "as a machine in the VNet would ask a front end",
         ],
         ["ase exec --at demo-front-end-0 -- ip route", "as a host of the environment"],
       ),

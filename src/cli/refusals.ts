@@ -13,13 +13,21 @@ export function problemOfAnswer(body: JsonValue | undefined, otherwise: string):
   const error = isJsonObject(propertyAt(body, "error")) ? propertyAt(body, "error") : body;
   const where = textAt(error, "target");
   const details = listAt(error, "details").map((detail) => problemOfAnswer(detail, otherwise));
+  const fix = fixIn(error);
+  const message = textAt(error, "message") ?? otherwise;
   return {
     code: textAt(error, "code") ?? "UnexpectedAnswer",
-    what: textAt(error, "message") ?? otherwise,
-    fix: fixIn(error) ?? details[0]?.fix ?? "Look at `ase events` and at logs/control.log.",
+    // For clients that show the message only, the fix stands at its end too.
+    what:
+      fix !== undefined && message.endsWith(fix) ? bare(message.slice(0, -fix.length)) : message,
+    fix: fix ?? details[0]?.fix ?? "Look at `ase events` and at logs/control.log.",
     ...(where !== undefined && { where }),
     ...(details.length > 0 && { details }),
   };
+}
+
+function bare(message: string): string {
+  return message.trimEnd().replace(/\.$/, "");
 }
 
 /** A fix stands in `additionalInfo`, the one place where ARM's error lets extra words stand. */

@@ -5,6 +5,7 @@
  *
  * @article ASE IP addresses
  */
+import { nameOf, parseResourceId } from "../arm/ids.ts";
 import type { ResourceOf } from "../arm/resources.ts";
 import { declined, found, type Result } from "../base/problem.ts";
 import type { Blueprint, Host } from "../blueprint/blueprint.ts";
@@ -186,20 +187,36 @@ function placesOf(blueprint: Blueprint | undefined): readonly string[] {
 }
 
 function placeOf(blueprint: Blueprint | undefined, at: string): Result<StandingPlace> {
-  if (at.toLowerCase() === "internet") return found({ kind: "internet" });
-  const host = blueprint?.hosts.find(
-    (candidate) =>
-      candidate.name === at.toLowerCase() ||
-      (candidate.role === "Visitor" && describeHost(candidate).place.toLowerCase() === at.toLowerCase()),
+  const wanted = at.toLowerCase();
+  if (wanted === "internet") return found({ kind: "internet" });
+  const hosts = (blueprint?.hosts ?? []).filter(
+    (host) => host.name === wanted || visitorNames(host).includes(wanted),
   );
-  if (host !== undefined) return found({ kind: "host", name: host.name });
-  const onprem = at.toLowerCase() === "onprem";
+  const [host, ...others] = hosts;
+  if (host !== undefined && others.length === 0) return found({ kind: "host", name: host.name });
+  const onprem = wanted === "onprem";
   return declined({
     code: "NoSuchPlace",
-    what: onprem ? "No on-premises network is connected" : `There is no place "${at}" in this world`,
-    fix: `Stand at one of: ${placesOf(blueprint).slice(0, 12).join(", ")}. \`ase hosts\` lists all.`,
+    what: onprem
+      ? "No on-premises network is connected"
+      : host === undefined
+        ? `There is no place "${at}" in this world`
+        : `There are ${hosts.length} places "${at}"`,
+    fix:
+      host === undefined
+        ? `Stand at one of: ${placesOf(blueprint).slice(0, 12).join(", ")}. \`ase hosts\` lists all.`
+        : `Name the group too: ${hosts.flatMap((one) => visitorNames(one).slice(1)).join(", ")}.`,
     where: at,
   });
+}
+
+/** `vnet/NAME`, and `vnet/GROUP/NAME` for networks of one name in several groups. */
+function visitorNames({ role, place }: Host): readonly string[] {
+  if (role !== "Visitor" || place.kind !== "visitor") return [];
+  const id = parseResourceId(place.network);
+  if (!id.ok) return [];
+  const name = nameOf(id.value);
+  return [`vnet/${name}`, `vnet/${id.value.resourceGroup ?? ""}/${name}`].map((text) => text.toLowerCase());
 }
 
 /** "host program" of every instance of a site, by its name. */

@@ -2,8 +2,24 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { rule } from "../../test/support/worlds.ts";
-import { complement, compileRules, isPublished, merge, rangesOf, rangesOfTag, type Packet, type TagMeaning } from "./evaluate.ts";
-import { cidrAround, contains, ipv4ToNumber, numberToIpv4, type Cidr, type Ipv4 } from "./prefix.ts";
+import {
+  complement,
+  compileRules,
+  isPublished,
+  merge,
+  rangesOf,
+  rangesOfTag,
+  type Packet,
+  type TagMeaning,
+} from "./evaluate.ts";
+import {
+  cidrAround,
+  contains,
+  ipv4ToNumber,
+  numberToIpv4,
+  type Cidr,
+  type Ipv4,
+} from "./prefix.ts";
 import { defaultRules, type AddressMatch, type SecurityRule } from "./rule.ts";
 
 const PLATFORM = "168.63.129.16" as Ipv4;
@@ -18,7 +34,14 @@ const MEANING: TagMeaning = {
 };
 
 const packet = (of: Partial<Record<keyof Packet, string | number>> = {}): Packet =>
-  ({ from: "10.0.1.4", to: "10.0.1.5", protocol: "Tcp", fromPort: 50_000, toPort: 443, ...of }) as Packet;
+  ({
+    from: "10.0.1.4",
+    to: "10.0.1.5",
+    protocol: "Tcp",
+    fromPort: 50_000,
+    toPort: 443,
+    ...of,
+  }) as Packet;
 const tag = (name: string): AddressMatch => ({ kind: "tag", tag: name });
 const inbound = (rules: readonly SecurityRule[], of: Parameters<typeof packet>[0]) =>
   compileRules([...rules, ...defaultRules("/g")], MEANING)("Inbound", packet(of))?.rule.name;
@@ -37,23 +60,45 @@ describe("rules and one packet", () => {
   });
 
   test("the balancer's own rule counts where the network is denied", () => {
-    const deny = rule({ name: "NoNet", access: "Deny", sources: [{ kind: "prefix", prefix: "10.0.0.0/16" as Cidr }] });
-    const allow = rule({ name: "Balancer", access: "Allow", priority: 200, sources: [tag("AzureLoadBalancer")] });
+    const deny = rule({
+      name: "NoNet",
+      access: "Deny",
+      sources: [{ kind: "prefix", prefix: "10.0.0.0/16" as Cidr }],
+    });
+    const allow = rule({
+      name: "Balancer",
+      access: "Allow",
+      priority: 200,
+      sources: [tag("AzureLoadBalancer")],
+    });
     expect(inbound([deny, allow], { from: PLATFORM })).toBe("Balancer");
     expect(inbound([deny, allow], {})).toBe("NoNet");
   });
 
   test("Internet is all that VirtualNetwork is not", () => {
-    const both = merge([...rangesOfTag("Internet", MEANING), ...rangesOfTag("VirtualNetwork", MEANING)]);
+    const both = merge([
+      ...rangesOfTag("Internet", MEANING),
+      ...rangesOfTag("VirtualNetwork", MEANING),
+    ]);
     expect(both).toEqual([{ low: 0, high: 2 ** 32 - 1 }]);
-    expect(inbound([rule({ name: "World", access: "Allow", sources: [tag("Internet")] })], { from: PLATFORM })).toBe("AllowVnetInBound");
+    expect(
+      inbound([rule({ name: "World", access: "Allow", sources: [tag("Internet")] })], {
+        from: PLATFORM,
+      }),
+    ).toBe("AllowVnetInBound");
   });
 
   test("the platform's address is exempt going out, unless a rule names its tag", () => {
     const all = rule({ name: "Nothing", access: "Deny", direction: "Outbound" });
     const dns = { to: PLATFORM, protocol: "Udp", toPort: 53 };
     expect(outbound([all], dns)).toBeUndefined();
-    const named = rule({ name: "NoDns", access: "Deny", direction: "Outbound", priority: 200, destinations: [tag("AzurePlatformDNS")] });
+    const named = rule({
+      name: "NoDns",
+      access: "Deny",
+      direction: "Outbound",
+      priority: 200,
+      destinations: [tag("AzurePlatformDNS")],
+    });
     expect(outbound([all, named], dns)).toBe("NoDns");
     expect(outbound([all, named], { to: "10.0.1.9" })).toBe("Nothing");
   });
@@ -63,7 +108,9 @@ describe("rules and one packet", () => {
     expect(inbound([some], {})).toBe("Web");
     expect(inbound([some], { protocol: "Udp" })).toBe("Web");
     expect(inbound([some], { protocol: "Icmp" })).toBe("AllowVnetInBound");
-    expect(inbound([{ ...some, destinationPorts: [{ low: 0, high: 65_535 }] }], { protocol: "Esp" })).toBe("Web");
+    expect(
+      inbound([{ ...some, destinationPorts: [{ low: 0, high: 65_535 }] }], { protocol: "Esp" }),
+    ).toBe("Web");
   });
 
   test("an IPv6 prefix matches no IPv4 packet", () => {
@@ -77,11 +124,16 @@ describe("rules and one packet", () => {
   });
 
   test("tags of the network and of the platform are not published data", () => {
-    expect(["VirtualNetwork", "Internet", "AzureLoadBalancer", "AzurePlatformDNS", "Sql"].map(isPublished)).toEqual([false, false, false, false, true]);
+    expect(
+      ["VirtualNetwork", "Internet", "AzureLoadBalancer", "AzurePlatformDNS", "Sql"].map(
+        isPublished,
+      ),
+    ).toEqual([false, false, false, false, true]);
   });
 
   test("ranges of several matches are sorted and joined; any is everything", () => {
-    const of = (matches: readonly AddressMatch[]) => rangesOf(matches, (name) => rangesOfTag(name, MEANING));
+    const of = (matches: readonly AddressMatch[]) =>
+      rangesOf(matches, (name) => rangesOfTag(name, MEANING));
     expect(of([tag("Storage"), tag("Sql")])).toEqual(rangesOfTag("Sql", MEANING));
     expect(of([{ kind: "any" }])).toEqual([{ low: 0, high: 2 ** 32 - 1 }]);
     expect(of([{ kind: "prefix6", text: "::/0" }])).toEqual([]);
@@ -91,12 +143,31 @@ describe("rules and one packet", () => {
 // ---- Laws, over addresses few enough that rules meet.
 
 const address = fc
-  .constantFrom("10.0.1.4", "10.0.1.5", "10.0.2.0", "10.1.0.0", "40.112.127.255", "40.112.128.0", "13.65.31.249", "8.8.8.8", "0.0.0.0", "255.255.255.255", PLATFORM)
+  .constantFrom(
+    "10.0.1.4",
+    "10.0.1.5",
+    "10.0.2.0",
+    "10.1.0.0",
+    "40.112.127.255",
+    "40.112.128.0",
+    "13.65.31.249",
+    "8.8.8.8",
+    "0.0.0.0",
+    "255.255.255.255",
+    PLATFORM,
+  )
   .map((text) => text as Ipv4);
-const prefix = fc.tuple(address, fc.constantFrom(0, 8, 16, 17, 24, 31, 32)).map(([of, length]) => cidrAround(of, length));
+const prefix = fc
+  .tuple(address, fc.constantFrom(0, 8, 16, 17, 24, 31, 32))
+  .map(([of, length]) => cidrAround(of, length));
 const match: fc.Arbitrary<AddressMatch> = fc.oneof(
   { weight: 4, arbitrary: prefix.map((of) => ({ kind: "prefix" as const, prefix: of })) },
-  { weight: 2, arbitrary: fc.constantFrom("Sql", "Storage", "VirtualNetwork", "Internet", "AzureLoadBalancer").map(tag) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .constantFrom("Sql", "Storage", "VirtualNetwork", "Internet", "AzureLoadBalancer")
+      .map(tag),
+  },
   fc.constant<AddressMatch>({ kind: "any" }),
   fc.constant<AddressMatch>({ kind: "prefix6", text: "2001:db8::/32" }),
 );
@@ -104,7 +175,10 @@ const matches = fc.array(match, { minLength: 1, maxLength: 3 });
 const port = fc.constantFrom(0, 1, 53, 442, 443, 444, 65_535);
 const ports = fc.oneof(
   fc.constant([{ low: 0, high: 65_535 }]),
-  fc.array(fc.tuple(port, port).map(([a, b]) => ({ low: Math.min(a, b), high: Math.max(a, b) })), { minLength: 1, maxLength: 3 }),
+  fc.array(
+    fc.tuple(port, port).map(([a, b]) => ({ low: Math.min(a, b), high: Math.max(a, b) })),
+    { minLength: 1, maxLength: 3 },
+  ),
 );
 const someRule = fc
   .record({
@@ -117,7 +191,9 @@ const someRule = fc
     destinationPorts: ports,
   })
   .map((of) => rule({ name: "r", ...of }));
-const rules = fc.array(someRule, { maxLength: 8 }).map((list) => list.map((one, at) => ({ ...one, name: `r${at}`, priority: 100 + at })));
+const rules = fc
+  .array(someRule, { maxLength: 8 })
+  .map((list) => list.map((one, at) => ({ ...one, name: `r${at}`, priority: 100 + at })));
 const somePacket: fc.Arbitrary<Packet> = fc.record({
   from: address,
   to: address.filter((to) => to !== PLATFORM),
@@ -127,7 +203,11 @@ const somePacket: fc.Arbitrary<Packet> = fc.record({
 });
 
 /** As slow and obvious as can be: no ranges, no compiling. */
-function scan(list: readonly SecurityRule[], direction: SecurityRule["direction"], one: Packet): string | undefined {
+function scan(
+  list: readonly SecurityRule[],
+  direction: SecurityRule["direction"],
+  one: Packet,
+): string | undefined {
   const inNetwork = (of: Ipv4) => of === PLATFORM || contains("10.0.0.0/16" as Cidr, of);
   const fits = (of: AddressMatch, value: Ipv4): boolean => {
     if (of.kind === "any") return true;
@@ -138,7 +218,8 @@ function scan(list: readonly SecurityRule[], direction: SecurityRule["direction"
     if (of.tag === "AzureLoadBalancer") return value === PLATFORM;
     return (PUBLISHED[of.tag] ?? []).some((prefix) => contains(prefix, value));
   };
-  const all = (of: SecurityRule["sourcePorts"]) => of.some(({ low, high }) => low <= 1 && high === 65_535);
+  const all = (of: SecurityRule["sourcePorts"]) =>
+    of.some(({ low, high }) => low <= 1 && high === 65_535);
   const portFits = (of: SecurityRule["sourcePorts"], value: number) =>
     one.protocol === "Icmp" ? all(of) : of.some(({ low, high }) => low <= value && value <= high);
   return list.find(
@@ -158,7 +239,8 @@ describe("laws of evaluation", () => {
       fc.property(rules, fc.array(somePacket, { minLength: 1, maxLength: 20 }), (list, packets) => {
         const evaluate = compileRules(list, MEANING);
         for (const direction of ["Inbound", "Outbound"] as const)
-          for (const one of packets) expect(evaluate(direction, one)?.rule.name).toBe(scan(list, direction, one));
+          for (const one of packets)
+            expect(evaluate(direction, one)?.rule.name).toBe(scan(list, direction, one));
       }),
       { numRuns: 400 },
     );
@@ -169,7 +251,9 @@ describe("laws of evaluation", () => {
       fc.property(rules, someRule, somePacket, (list, last, one) => {
         const closed = [...list, rule({ name: "all", access: "Deny", priority: 4_000 })];
         const more = [...closed, { ...last, direction: "Inbound" as const, priority: 4_001 }];
-        expect(compileRules(more, MEANING)("Inbound", one)).toEqual(compileRules(closed, MEANING)("Inbound", one));
+        expect(compileRules(more, MEANING)("Inbound", one)).toEqual(
+          compileRules(closed, MEANING)("Inbound", one),
+        );
       }),
     );
   });
@@ -180,19 +264,27 @@ describe("laws of evaluation", () => {
       return { low, high: Math.min(low + 300, 2 ** 32 - 1) };
     });
     fc.assert(
-      fc.property(fc.array(range, { maxLength: 6 }), fc.integer({ min: 0, max: 2 ** 32 - 1 }), (parts, any) => {
-        const merged = merge(parts);
-        const rest = complement(merged);
-        const inside = (list: typeof parts, value: number) => list.some(({ low, high }) => low <= value && value <= high);
-        for (const value of [any, ...parts.flatMap(({ low, high }) => [low - 1, low, high, high + 1])]) {
-          if (value < 0 || 2 ** 32 <= value) continue;
-          expect(inside([...merged], value)).toBe(inside(parts, value));
-          expect(inside([...rest], value)).toBe(!inside(parts, value));
-        }
-        expect(merge([...merged, ...rest])).toEqual([{ low: 0, high: 2 ** 32 - 1 }]);
-        expect(complement(rest)).toEqual(merged);
-        expect(numberToIpv4(any)).toMatch(/^\d/);
-      }),
+      fc.property(
+        fc.array(range, { maxLength: 6 }),
+        fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+        (parts, any) => {
+          const merged = merge(parts);
+          const rest = complement(merged);
+          const inside = (list: typeof parts, value: number) =>
+            list.some(({ low, high }) => low <= value && value <= high);
+          for (const value of [
+            any,
+            ...parts.flatMap(({ low, high }) => [low - 1, low, high, high + 1]),
+          ]) {
+            if (value < 0 || 2 ** 32 <= value) continue;
+            expect(inside([...merged], value)).toBe(inside(parts, value));
+            expect(inside([...rest], value)).toBe(!inside(parts, value));
+          }
+          expect(merge([...merged, ...rest])).toEqual([{ low: 0, high: 2 ** 32 - 1 }]);
+          expect(complement(rest)).toEqual(merged);
+          expect(numberToIpv4(any)).toMatch(/^\d/);
+        },
+      ),
     );
   });
 });

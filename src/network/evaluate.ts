@@ -111,6 +111,9 @@ export function rangesOf(
   matches: readonly AddressMatch[],
   tagRanges: (tag: string) => readonly AddressRange[],
 ): readonly AddressRange[] {
+  const [only] = matches;
+  // Shared, not copied: many rules name the same tag of ten thousand prefixes.
+  if (matches.length === 1 && only?.kind === "tag") return tagRanges(only.tag);
   return merge(
     matches.flatMap((match) => {
       switch (match.kind) {

@@ -1,14 +1,20 @@
 import { describe, expect, test } from "vitest";
 
-import { loadServiceTags } from "../store/service-tag-file.ts";
 import { parseServiceTags, serviceTagAnswer } from "./service-tags.ts";
 
-const value = (name: string, addressPrefixes: readonly unknown[]) => ({ name, properties: { addressPrefixes } });
-const text = (values: readonly unknown[]) => JSON.stringify({ changeNumber: 3, cloud: "Public", values });
+const value = (name: string, addressPrefixes: readonly unknown[]) => ({
+  name,
+  properties: { addressPrefixes },
+});
+const text = (values: readonly unknown[]) =>
+  JSON.stringify({ changeNumber: 3, cloud: "Public", values });
 const parse = (values: readonly unknown[]) => parseServiceTags(text(values), "tags.json");
 
 const small = () => {
-  const tags = parse([value("Sql", ["40.112.0.0/16", "2603:1000::/40"]), value("AppServiceManagement", ["13.64.1.0/24"])]);
+  const tags = parse([
+    value("Sql", ["40.112.0.0/16", "2603:1000::/40"]),
+    value("AppServiceManagement", ["13.64.1.0/24"]),
+  ]);
   if (!tags.ok) throw new Error(tags.problem.what);
   return tags.value;
 };
@@ -22,8 +28,12 @@ describe("published service tags", () => {
   });
 
   test("an unknown name is answered with those most like it", () => {
-    expect(serviceTagAnswer(small(), "AppServiceManagment")).toEqual({ nearest: ["AppServiceManagement"] });
-    expect(serviceTagAnswer(small(), "VirtualNetworks")).toMatchObject({ nearest: ["VirtualNetwork"] });
+    expect(serviceTagAnswer(small(), "AppServiceManagment")).toEqual({
+      nearest: ["AppServiceManagement"],
+    });
+    expect(serviceTagAnswer(small(), "VirtualNetworks")).toMatchObject({
+      nearest: ["VirtualNetwork"],
+    });
     expect(serviceTagAnswer(small(), "zzzzzzzzzzz")).toEqual({ nearest: [] });
   });
 
@@ -35,23 +45,14 @@ describe("published service tags", () => {
 
   test("what is not of the published shape is declined, and one bad prefix declines the file", () => {
     for (const broken of ["{", "{}", text([{ name: "Sql" }]), text([value("Sql", [7])])])
-      expect(parseServiceTags(broken, "tags.json")).toMatchObject({ ok: false, problem: { code: "InvalidServiceTags", where: "tags.json" } });
-    expect(parse([value("Sql", ["40.112.0.1/16"])])).toMatchObject({ ok: false, problem: { what: expect.stringContaining("The tag Sql"), fix: "Write 40.112.0.0/16." } });
+      expect(parseServiceTags(broken, "tags.json")).toMatchObject({
+        ok: false,
+        problem: { code: "InvalidServiceTags", where: "tags.json" },
+      });
+    expect(parse([value("Sql", ["40.112.0.1/16"])])).toMatchObject({
+      ok: false,
+      problem: { what: expect.stringContaining("The tag Sql"), fix: "Write 40.112.0.0/16." },
+    });
     expect(parse([value("Sql", ["nonsense"])])).toMatchObject({ ok: false });
-  });
-
-  test("every prefix of the product's own copy can be read, and the tags we need are in it", () => {
-    const tags = loadServiceTags();
-    if (!tags.ok) throw new Error(tags.problem.what);
-    for (const name of tags.value.names) {
-      const read = [...tags.value.prefixes(name), ...tags.value.prefixes6(name)];
-      expect(read.length).toBe(tags.value.texts(name).length);
-    }
-    for (const name of ["AppServiceManagement", "Sql", "Storage", "AzureCloud", "EventHub"])
-      expect(tags.value.prefixes(name).length).toBeGreaterThan(0);
-  });
-
-  test("a file that is not there is a problem that names it", () => {
-    expect(loadServiceTags("/nowhere/tags.json")).toMatchObject({ ok: false, problem: { code: "ServiceTagsUnreadable", where: "/nowhere/tags.json" } });
   });
 });

@@ -40,7 +40,11 @@ const WITHIN = { timeout: 10_000, interval: 20 };
 const TO_BOB = probe(FROM_ALICE, BOB);
 const TO_ALICE = probe(FROM_CAROL, ALICE);
 const AT_VIP = probe(FROM_CLIENT, VIP, { port: VIP_PORT });
-const KEEP_ALIVE = probe(FROM_BALANCER, BOB, { port: KEEP_ALIVE_PORT, conversation: "keep-alive", name: "bob" });
+const KEEP_ALIVE = probe(FROM_BALANCER, BOB, {
+  port: KEEP_ALIVE_PORT,
+  conversation: "keep-alive",
+  name: "bob",
+});
 
 /** @param open a new, empty world each time */
 export function describeFabric(name: string, open: OpenFabric): void {
@@ -128,7 +132,11 @@ export function describeFabric(name: string, open: OpenFabric): void {
     test("a deny cuts what it names, inside the subnet too, and its removal heals", async () => {
       const fabric = await standing(smallWorld({ rules: [] }));
       await passes(fabric, TO_BOB);
-      const deny = rule({ name: "Cut", access: "Deny", destinations: [{ kind: "prefix", prefix: prefix(BOB) }] });
+      const deny = rule({
+        name: "Cut",
+        access: "Deny",
+        destinations: [{ kind: "prefix", prefix: prefix(BOB) }],
+      });
       await become(fabric, smallWorld({ generation: 2, rules: [deny] }));
       await fails(fabric, TO_BOB);
       await fails(fabric, KEEP_ALIVE);
@@ -151,7 +159,10 @@ export function describeFabric(name: string, open: OpenFabric): void {
       const allow = rule({ name: "Allow", access: "Allow", priority: 200, ...some });
       const fabric = await standing(smallWorld({ rules: [deny, allow] }));
       await passes(fabric, AT_VIP);
-      await become(fabric, smallWorld({ generation: 2, rules: [{ ...deny, priority: 150 }, allow] }));
+      await become(
+        fabric,
+        smallWorld({ generation: 2, rules: [{ ...deny, priority: 150 }, allow] }),
+      );
       await fails(fabric, AT_VIP);
     });
 
@@ -176,7 +187,13 @@ export function describeFabric(name: string, open: OpenFabric): void {
       const through = (generation: number, forwards: boolean) =>
         smallWorld({
           generation,
-          routes: [{ name: "Via", prefix: prefix(CAROL), nextHop: { kind: "VirtualAppliance", address: dave } }],
+          routes: [
+            {
+              name: "Via",
+              prefix: prefix(CAROL),
+              nextHop: { kind: "VirtualAppliance", address: dave },
+            },
+          ],
           hosts: [
             agentHost("alice", NEAR, ALICE),
             agentHost("carol", FAR, CAROL),
@@ -205,7 +222,10 @@ export function describeFabric(name: string, open: OpenFabric): void {
       await done(fabric, 2, { do: "put-translations", network: NETWORK, translations: [] });
       await done(fabric, 2, { do: "remove-host", name: "bob" });
       await done(fabric, 2, { do: "remove-host", name: "bob" });
-      expect((await observed(fabric)).hosts.map(({ host }) => host.name).toSorted()).toEqual(["alice", "carol"]);
+      expect((await observed(fabric)).hosts.map(({ host }) => host.name).toSorted()).toEqual([
+        "alice",
+        "carol",
+      ]);
       await fails(fabric, TO_BOB);
       await passes(fabric, TO_ALICE);
     });

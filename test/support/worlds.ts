@@ -39,7 +39,11 @@ export function smallWorld(of: SmallWorld = {}): Blueprint {
       prefixes,
       userRoutes: written.map((route) => ({ ...route, table: TABLE })),
     });
-  const hosts = of.hosts ?? [agentHost("alice", NEAR, ALICE), agentHost("bob", NEAR, BOB), agentHost("carol", FAR, CAROL)];
+  const hosts = of.hosts ?? [
+    agentHost("alice", NEAR, ALICE),
+    agentHost("bob", NEAR, BOB),
+    agentHost("carol", FAR, CAROL),
+  ];
   const target = hosts.find(({ place }) => place.address === BOB);
   return {
     generation: of.generation ?? 1,
@@ -58,7 +62,9 @@ export function smallWorld(of: SmallWorld = {}): Blueprint {
             name: "near",
             index: 1,
             prefix: "10.0.1.0/24" as Cidr,
-            ...(of.rules === undefined ? {} : { rules: sorted([...of.rules, ...defaultRules(GROUP)]) }),
+            ...(of.rules === undefined
+              ? {}
+              : { rules: sorted([...of.rules, ...defaultRules(GROUP)]) }),
             flushConnection: false,
             routes: routes(of.routes),
           },
@@ -106,7 +112,9 @@ export function agentHost(name: string, subnet: string, address: Ipv4, forwards 
 }
 
 /** A user's rule; what is left out matches everything. */
-export function rule(of: Partial<SecurityRule> & Pick<SecurityRule, "name" | "access">): SecurityRule {
+export function rule(
+  of: Partial<SecurityRule> & Pick<SecurityRule, "name" | "access">,
+): SecurityRule {
   return {
     group: GROUP,
     origin: "user",
@@ -121,7 +129,11 @@ export function rule(of: Partial<SecurityRule> & Pick<SecurityRule, "name" | "ac
   };
 }
 
-export function probe(from: Probe["from"], address: Ipv4, of: Partial<Probe> & { readonly port?: number } = {}): Probe {
+export function probe(
+  from: Probe["from"],
+  address: Ipv4,
+  of: Partial<Probe> & { readonly port?: number } = {},
+): Probe {
   const { port = INSIDE_PORT, ...rest } = of;
   return {
     flow: "test",
@@ -138,7 +150,11 @@ export function probe(from: Probe["from"], address: Ipv4, of: Partial<Probe> & {
 export const FROM_ALICE: Probe["from"] = { kind: "host", name: "alice", address: ALICE };
 export const FROM_CAROL: Probe["from"] = { kind: "host", name: "carol", address: CAROL };
 export const FROM_CLIENT: Probe["from"] = { kind: "internet", address: CLIENT };
-export const FROM_BALANCER: Probe["from"] = { kind: "load-balancer", network: NETWORK, address: PLATFORM };
+export const FROM_BALANCER: Probe["from"] = {
+  kind: "load-balancer",
+  network: NETWORK,
+  address: PLATFORM,
+};
 
 function sorted(rules: readonly SecurityRule[]): readonly SecurityRule[] {
   return rules.toSorted((a, b) =>

@@ -190,7 +190,7 @@ export function renderSite(site: Site, context: RenderContext): JsonObject {
   const domain = environment === undefined ? undefined : environmentDomain(environment);
   const own = domain === undefined ? [] : [appHostName(site.name, domain)];
   const scm = domain === undefined ? [] : [scmHostName(site.name, domain)];
-  const names = [...site.hostNames, ...own];
+  const names = [...new Set([...site.hostNames, ...own])];
   return envelope(
     site,
     context,

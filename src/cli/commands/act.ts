@@ -6,7 +6,7 @@ import { declined, found, type Result } from "../../base/problem.ts";
 import type { Client } from "../client.ts";
 import { deployContent } from "../deploy-app.ts";
 import { timeText } from "../events.ts";
-import { integerAt, itemsOf, textAt } from "../read.ts";
+import { integerAt, itemsOf, listAt, textAt } from "../read.ts";
 import { EXIT, problemOfAnswer } from "../refusals.ts";
 import { findByName, listEnvironments, listSites, paths, readAccount } from "../resources.ts";
 import { endServer } from "../server.ts";
@@ -122,15 +122,23 @@ export function newLines(shown: readonly string[], lines: readonly string[]): re
   return lines;
 }
 
+/** An app's name, else a host's; the fix names both kinds. */
 async function logFilter(client: Client, about: string): Promise<Result<string>> {
   const account = await readAccount(client);
   if (!account.ok) return account;
   const sites = await listSites(client, account.value.subscription);
   if (!sites.ok) return sites;
   const site = findByName(sites.value, about, "app");
-  return found(
-    site.ok ? `&site=${encodeURIComponent(site.value.name)}` : `&host=${encodeURIComponent(about)}`,
-  );
+  if (site.ok) return found(`&site=${encodeURIComponent(site.value.name)}`);
+  const world = await client.get("/openase/world");
+  if (!world.ok) return world;
+  const hosts = listAt(world.value, "hosts").map((host) => textAt(host, "name") ?? "");
+  if (hosts.includes(about)) return found(`&host=${encodeURIComponent(about)}`);
+  return declined({
+    code: "LogNotFound",
+    what: `there is no app and no host named "${about}"`,
+    fix: `Choose one of: ${[...sites.value.map(({ name }) => name), ...hosts].join(", ")}.`,
+  });
 }
 
 function logLine(line: JsonValue): string {

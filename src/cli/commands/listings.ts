@@ -104,6 +104,9 @@ export async function addresses(session: Session, { output }: Output): Ending {
   });
 }
 
+/** How the address of an internal load balancer is listed. */
+export const INTERNAL_USE = "Internal load balancer";
+
 /** @article ASE IP addresses */
 export function virtualRows(
   virtual: JsonValue,
@@ -113,7 +116,7 @@ export function virtualRows(
     address === undefined ? [] : [{ address, use, host: "" }];
   return [
     ...row("Public inbound", textAt(properties, "serviceIpAddress")),
-    ...row("Internal load balancer", textAt(properties, "internalIpAddress")),
+    ...row(INTERNAL_USE, textAt(properties, "internalIpAddress")),
     ...textsAt(properties, "outboundIpAddresses").flatMap((one) => row("Outbound", one)),
   ];
 }

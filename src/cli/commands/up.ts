@@ -29,7 +29,7 @@ import { readTemplateFiles, type TemplateFiles } from "../template-file.ts";
 import type { Terminal } from "../terminal.ts";
 import { tellEvents, waitUntilUp, type Standing } from "../wait-until-up.ts";
 import { readContent } from "../zip-folder.ts";
-import { virtualRows } from "./listings.ts";
+import { INTERNAL_USE, virtualRows } from "./listings.ts";
 
 export type UpOptions = {
   readonly template?: string;
@@ -230,6 +230,7 @@ function printReport(
 ): void {
   const { name, kind, health, subnet } = environment;
   const network = subnet.split("/")[0] ?? subnet;
+  const inside = addresses.find(({ use }) => use === INTERNAL_USE)?.address;
   const line = (title: string, text: string) => terminal.print(`  ${title.padEnd(24)}${text}`);
   terminal.print(
     `${terminal.tone("strong", `Environment ${name}`)} (${kind}): ${terminal.tone("good", health)}`,
@@ -247,8 +248,24 @@ function printReport(
       line("", `${urls.https}  (certificate of this installation's own authority)`);
       line("From the world outside", `ase exec --at internet -- curl -s http://${host}/`);
     } else {
-      line("From inside the VNet", `ase exec --at vnet/${network} -- curl -s http://${host}/`);
+      // Names of an Internal environment are in no DNS but the owner's.
+      const named = inside === undefined ? "" : ` --resolve ${host}:80:${inside}`;
+      line(
+        "From inside the VNet",
+        `ase exec --at vnet/${network} -- curl -s${named} http://${host}/`,
+      );
     }
   }
   terminal.print("");
+}
+
+/** Names of an internal environment are the customer's to publish: the command brings its own. */
+function insideCommand(
+  host: string,
+  network: string,
+  addresses: readonly { readonly use: string; readonly address: string }[],
+): string {
+  const internal = addresses.find(({ use }) => use === "Internal load balancer")?.address;
+  const resolved = internal === undefined ? "" : `--resolve ${host}:80:${internal} `;
+  return `ase exec --at vnet/${network} -- curl -s ${resolved}http://${host}/`;
 }
