@@ -9,8 +9,10 @@
  */
 import { parseArgs } from "node:util";
 
+import { keepCompiledCode, writeCompiledCode } from "./base/compile-cache.ts";
 import { declined, found, problemOf, type Problem, type Result } from "./base/problem.ts";
 
+keepCompiledCode();
 const [command, ...rest] = process.argv.slice(2);
 
 const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<Result<"started" | "done">>>> = {
@@ -63,6 +65,7 @@ try {
   const run = COMMANDS[command ?? ""];
   const ended = run === undefined ? declined(wrongUse(`no such command: ${command ?? "none"}`)) : await run(rest);
   if (!ended.ok) giveUp(ended.problem);
+  writeCompiledCode();
 } catch (thrown) {
   giveUp(
     problemOf(thrown, {

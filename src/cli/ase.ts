@@ -3,10 +3,13 @@
  *
  * The words are in program.ts, what they do in commands/.
  */
+import { keepCompiledCode } from "../base/compile-cache.ts";
 import { findHome } from "./home.ts";
-import { runProgram } from "./program.ts";
 import { openTerminal } from "./terminal.ts";
 
+keepCompiledCode();
+// Loaded from here on, so that its code is kept.
+const { runProgram } = await import("./program.ts");
 const { env: environment, stdout, stderr, argv } = process;
 // `ase events | head` ends the reader, which is no error.
 stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -230,7 +230,6 @@ function printReport(
 ): void {
   const { name, kind, health, subnet } = environment;
   const network = subnet.split("/")[0] ?? subnet;
-  const inside = addresses.find(({ use }) => use === INTERNAL_USE)?.address;
   const line = (title: string, text: string) => terminal.print(`  ${title.padEnd(24)}${text}`);
   terminal.print(
     `${terminal.tone("strong", `Environment ${name}`)} (${kind}): ${terminal.tone("good", health)}`,
@@ -248,12 +247,7 @@ function printReport(
       line("", `${urls.https}  (certificate of this installation's own authority)`);
       line("From the world outside", `ase exec --at internet -- curl -s http://${host}/`);
     } else {
-      // Names of an Internal environment are in no DNS but the owner's.
-      const named = inside === undefined ? "" : ` --resolve ${host}:80:${inside}`;
-      line(
-        "From inside the VNet",
-        `ase exec --at vnet/${network} -- curl -s${named} http://${host}/`,
-      );
+      line("From inside the VNet", insideCommand(host, network, addresses));
     }
   }
   terminal.print("");
@@ -265,7 +259,7 @@ function insideCommand(
   network: string,
   addresses: readonly { readonly use: string; readonly address: string }[],
 ): string {
-  const internal = addresses.find(({ use }) => use === "Internal load balancer")?.address;
+  const internal = addresses.find(({ use }) => use === INTERNAL_USE)?.address;
   const resolved = internal === undefined ? "" : `--resolve ${host}:80:${internal} `;
   return `ase exec --at vnet/${network} -- curl -s ${resolved}http://${host}/`;
 }

@@ -11,7 +11,6 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { declined, found, type Problem, type Result } from "../../base/problem.ts";
@@ -72,7 +71,7 @@ export async function startWorld(wish: WorldWish): Promise<Result<RemoteFabric>>
     detached: true,
     stdio: ["ignore", log, log, ...doors.value.map(descriptorOf)],
     cwd: "/",
-    env: environment(files),
+    env: environment(),
   });
   let over = false;
   child.once("exit", () => (over = true));
@@ -182,7 +181,7 @@ function treeArguments(entry: string, files: WorldFiles, hasDoors: boolean): rea
 }
 
 /** Nothing of the control plane's environment that is not needed. */
-function environment(files: WorldFiles): NodeJS.ProcessEnv {
+function environment(): NodeJS.ProcessEnv {
   const kept = ["HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"].flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value]];
@@ -190,7 +189,6 @@ function environment(files: WorldFiles): NodeJS.ProcessEnv {
   return {
     ...(Object.fromEntries(kept) as NodeJS.ProcessEnv),
     PATH: USUAL_PATH,
-    NODE_COMPILE_CACHE: join(files.home, "cache", "node"),
   };
 }
 

@@ -142,3 +142,13 @@ export function send(fd: number, bytes: Buffer): void {
 export function receive(fd: number, into: Buffer): number {
   return checked("recv", Number(recvCall(fd, into, into.length, 0)));
 }
+
+/** Takes a datagram that is there already; undefined when none is. */
+export function receiveWaiting(fd: number, into: Buffer): number | undefined {
+  const MSG_DONTWAIT = 0x40;
+  const length = Number(recvCall(fd, into, into.length, MSG_DONTWAIT));
+  if (length >= 0) return length;
+  const error = new SystemCallError("recv", koffi.errno());
+  if (error.code === "EAGAIN" || error.code === "EWOULDBLOCK") return undefined;
+  throw error;
+}

@@ -1,0 +1,114 @@
+/**
+ * A socket to netfilter of one namespace: sends messages, reads answers and dumps.
+ *
+ * The kernel works while the message is being sent: when `send` returns, all answers wait.
+ */
+import { closeSync } from "node:fs";
+
+import { netlinkSocket, receiveWaiting, send, SystemCallError } from "./libc.ts";
+import { NetlinkWriter, NLM_F_ACK, NLMSG_DONE, NLMSG_ERROR } from "./netlink-writer.ts";
+
+const NETLINK_NETFILTER = 12;
+const NFNL_MSG_BATCH_BEGIN = 0x10;
+const NFNL_MSG_BATCH_END = 0x11;
+const NFNL_SUBSYS_NFTABLES = 10;
+const AF_UNSPEC = 0;
+const HEADER = 16;
+/** Netlink header and what every netfilter message has before its attributes. */
+const ATTRIBUTES_AT = HEADER + 4;
+
+/** Stays below the usual send buffer (212,992 bytes), which nobody without privilege may raise. */
+const MOST_BYTES = 190_000;
+
+export class NetfilterSocket {
+  readonly #fd: number;
+  readonly #answer = Buffer.alloc(1 << 18);
+
+  /** To be called standing in the namespace it shall talk to. */
+  constructor() {
+    this.#fd = netlinkSocket(NETLINK_NETFILTER);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  /** All of it or nothing, at one instant. */
+  transact(messages: readonly Buffer[]): void {
+    if (messages.length === 0) return;
+    send(this.#fd, Buffer.concat([BATCH_BEGIN, ...messages, BATCH_END]));
+    this.#refusals();
+  }
+
+  /** For what is not in use yet: in as many transactions as it takes. */
+  transactInPortions(messages: readonly Buffer[]): void {
+    let portion: Buffer[] = [];
+    let size = 0;
+    for (const message of messages) {
+      if (portion.length > 0 && MOST_BYTES < size + message.length) {
+        this.transact(portion);
+        portion = [];
+        size = 0;
+      }
+      portion.push(message);
+      size += message.length;
+    }
+    this.transact(portion);
+  }
+
+  /** Sends messages that are carried out one by one. @param forgiven codes of errors to pass over */
+  send(messages: readonly Buffer[], forgiven: readonly string[]): void {
+    for (const message of messages) {
+      send(this.#fd, message);
+      this.#refusals(forgiven);
+    }
+  }
+
+  /** Attributes of every message that a dump request answers. */
+  dump(request: Buffer): readonly Buffer[] {
+    send(this.#fd, request);
+    const answers: Buffer[] = [];
+    for (;;) {
+      const length = receiveWaiting(this.#fd, this.#answer);
+      if (length === undefined) return answers;
+      for (let at = 0; at < length; ) {
+        const size = this.#answer.readUInt32LE(at);
+        const type = this.#answer.readUInt16LE(at + 4);
+        if (type === NLMSG_DONE) return answers;
+        if (type === NLMSG_ERROR) throw errorAt(this.#answer, at);
+        answers.push(Buffer.from(this.#answer.subarray(at + ATTRIBUTES_AT, at + size)));
+        at += (size + 3) & ~3;
+      }
+    }
+  }
+
+  #refusals(forgiven: readonly string[] = []): void {
+    let first: SystemCallError | undefined;
+    for (;;) {
+      const length = receiveWaiting(this.#fd, this.#answer);
+      if (length === undefined) break;
+      for (let at = 0; at < length; at += (this.#answer.readUInt32LE(at) + 3) & ~3) {
+        if (this.#answer.readUInt16LE(at + 4) !== NLMSG_ERROR) continue;
+        if (this.#answer.readInt32LE(at + HEADER) === 0) continue;
+        const error = errorAt(this.#answer, at);
+        if (!forgiven.includes(error.code)) first ??= error;
+      }
+    }
+    if (first !== undefined) throw first;
+  }
+}
+
+function errorAt(bytes: Buffer, at: number): SystemCallError {
+  const about = bytes.readUInt16LE(at + HEADER + 4 + 4);
+  return new SystemCallError(`netfilter message ${about}`, -bytes.readInt32LE(at + HEADER));
+}
+
+const BATCH_BEGIN = new NetlinkWriter()
+  .begin(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)
+  .finish();
+const BATCH_END = new NetlinkWriter()
+  .begin(NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)
+  .finish();
+
+/** An acknowledgement asked for, where there would be none. */
+export const ACKNOWLEDGED = NLM_F_ACK;

@@ -1,0 +1,390 @@
+/**
+ * The product as it runs for its user, for tests: a control plane with a home and ports of its own,
+ * the world below it, and the places of that world to stand at.
+ *
+ * Needs root; real packets, no fakes. What is left behind at the end makes the test fail.
+ */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, existsSync } from "node:fs";
+import { request as httpRequest } from "node:http";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+import { readJson, type JsonValue } from "../../src/arm/json.ts";
+import type { Result } from "../../src/base/problem.ts";
+import { openClient, readDoor, type Answer, type Client } from "../../src/cli/client.ts";
+import { deployContent } from "../../src/cli/deploy-app.ts";
+import { findHome, type Home, type RunningServer } from "../../src/cli/home.ts";
+import { paths, readAccount } from "../../src/cli/resources.ts";
+import { endServer, startServer, type ServerPorts } from "../../src/cli/server.ts";
+import { readContent } from "../../src/cli/zip-folder.ts";
+
+export const EXTERNAL = fileURLToPath(new URL("../../examples/external/azuredeploy.json", import.meta.url));
+export const INTERNAL = fileURLToPath(new URL("../../examples/internal/azuredeploy.json", import.meta.url));
+/** Says what it sees of its surroundings; see its own head. */
+export const WITNESS_APP = fileURLToPath(new URL("./witness-app", import.meta.url));
+const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const GROUP = "world";
+
+export type WorldWish = {
+  readonly template?: string;
+  readonly parameters?: Readonly<Record<string, JsonValue>>;
+  readonly suspendAfterMs?: number;
+  /** Name of the app in the template, which gets the witness app as its content. */
+  readonly app?: string;
+};
+
+export type TestWorld = {
+  readonly home: Home;
+  readonly ports: ServerPorts;
+  readonly subscription: string;
+  /** Id of a resource of the world's group: `networkSecurityGroups/demo-nsg`. */
+  readonly network: (path: string) => string;
+  readonly web: (path: string) => string;
+  /** Sends, follows the operation to its end; a refusal fails the test. `id` may carry a query. */
+  readonly arm: (method: string, id: string, body?: JsonValue) => Promise<Loose>;
+  /** The same, where a refusal is awaited: answers with its code and words. */
+  readonly refused: (method: string, id: string, body?: JsonValue) => Promise<Refusal>;
+  /** One request, as it is answered. */
+  readonly ask: (method: string, id: string, body?: JsonValue) => Promise<Answer>;
+  readonly exec: (at: string, argv: readonly string[], input?: string) => Promise<Done>;
+  /** A command that goes on while the test does other things. */
+  readonly begin: (at: string, argv: readonly string[], input?: string) => Begun;
+  /** Through the doorway, VIP, front end and worker. */
+  readonly door: (path: string, host?: string) => Promise<DoorAnswer>;
+  readonly health: (environment?: string) => Promise<string>;
+  readonly events: (after: number) => Promise<Loose[]>;
+  readonly newestEvent: () => Promise<number>;
+  readonly ledger: (environment?: string) => Promise<LedgerRow[]>;
+  readonly vip: (environment?: string) => Promise<string>;
+  readonly deploy: (app: string, folder: string) => Promise<void>;
+  /** Starts the control plane again after its death. */
+  readonly startAgain: () => Promise<RunningServer>;
+  readonly close: () => Promise<void>;
+};
+
+export type Done = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
+export type Begun = { readonly said: () => string; readonly over: () => boolean; readonly end: () => void };
+export type DoorAnswer = { readonly status: number; readonly text: string; readonly json: Loose };
+export type LedgerRow = { readonly address: string; readonly use: string; readonly host?: string };
+export type Refusal = { readonly code: string; readonly what: string };
+
+/** Tests look into answers by name; a wrong name fails the expectation. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type Loose = any;
+
+const VERSIONS = { network: "2022-01-01", web: "2022-03-01" };
+const DOOR_WAIT_MS = 3_000;
+const LOOK_EVERY_MS = 50;
+
+export async function openTestWorld(wish: WorldWish = {}): Promise<TestWorld> {
+  if (process.getuid?.() !== 0) throw new Error("These tests raise a real world and need root.");
+  const netnsBefore = netns();
+  const folder = mkdtempSync("/tmp/ase-test-");
+  const home = findHome({ ASE_HOME: folder }, 0);
+  const [api = 0, http = 0, https = 0] = await freePorts(3);
+  const ports = { api, http, https };
+  const startWish = {
+    ports,
+    ...(wish.suspendAfterMs === undefined ? {} : { suspendAfterMs: wish.suspendAfterMs }),
+  };
+  let client: Client | undefined;
+  const start = async () => {
+    const server = good(await startServer(home, startWish));
+    client?.close();
+    client = openClient(good(readDoor(home, server)));
+    return server;
+  };
+  const close = async () => {
+    client?.close();
+    const ended = await endServer(home, "purge");
+    const left = leftBehind(folder);
+    rmSync(folder, { recursive: true, force: true });
+    good(ended);
+    if (left.length > 0) throw new Error(`left behind:\n${left.join("\n")}`);
+    if (netns() !== netnsBefore) throw new Error("named network namespaces were touched");
+  };
+  const connected = (): Client => {
+    if (client === undefined) throw new Error("the world is not open");
+    return client;
+  };
+  try {
+    await start();
+    const { subscription, location } = good(await readAccount(connected()));
+    const group = `/subscriptions/${subscription}/resourceGroups/${GROUP}`;
+    const world = makeWorld({ home, ports, subscription, group, connected, start, close });
+    good(await connected().carryOut({ method: "PUT", path: paths.group(subscription, GROUP), body: { location } }));
+    await deployTemplate(connected(), subscription, wish);
+    if (wish.app !== undefined) await world.deploy(wish.app, WITNESS_APP);
+    return world;
+  } catch (thrown) {
+    const said = existsSync(home.log) ? readFileSync(home.log, "utf8").slice(-2_000) : "";
+    await close().catch(() => undefined);
+    throw new Error(`the world did not stand up; its log ends with:\n${said}`, { cause: thrown });
+  }
+}
+
+async function deployTemplate(client: Client, subscription: string, wish: WorldWish): Promise<void> {
+  const template = good(readJson(readFileSync(wish.template ?? EXTERNAL, "utf8"), "template"));
+  const parameters = Object.fromEntries(
+    Object.entries(wish.parameters ?? {}).map(([name, value]) => [name, { value }]),
+  );
+  good(
+    await client.carryOut({
+      method: "PUT",
+      path: paths.deployment(subscription, GROUP, "test"),
+      body: { properties: { mode: "Incremental", template, parameters } },
+    }),
+  );
+}
+
+function makeWorld(of: {
+  readonly home: Home;
+  readonly ports: ServerPorts;
+  readonly subscription: string;
+  readonly group: string;
+  readonly connected: () => Client;
+  readonly start: () => Promise<RunningServer>;
+  readonly close: () => Promise<void>;
+}): TestWorld {
+  const { subscription, group, connected } = of;
+  const network = (path: string) => `${group}/providers/Microsoft.Network/${path}`;
+  const web = (path: string) => `${group}/providers/Microsoft.Web/${path}`;
+  const requestOf = (method: string, id: string, body?: JsonValue) => ({
+    method,
+    path: id.includes("api-version") || id.startsWith("/openase") ? id : `${id}?api-version=${versionOf(id)}`,
+    ...(body === undefined ? {} : { body }),
+  });
+  const arm = async (method: string, id: string, body?: JsonValue): Promise<Loose> =>
+    good(await connected().carryOut(requestOf(method, id, body)), `${method} ${id}`);
+  const environmentOf = (name = "demo") => web(`hostingEnvironments/${name}`);
+  const begin = (at: string, argv: readonly string[], input?: string) =>
+    beginExec(connected(), { at, argv, ...(input === undefined ? {} : { input }) });
+  return {
+    home: of.home,
+    ports: of.ports,
+    subscription,
+    network,
+    web,
+    arm,
+    refused: async (method, id, body) => {
+      const answer = await connected().carryOut(requestOf(method, id, body));
+      if (answer.ok) throw new Error(`${method} ${id} was not refused`);
+      return { code: answer.problem.code, what: answer.problem.what };
+    },
+    ask: async (method, id, body) => good(await connected().ask(requestOf(method, id, body))),
+    exec: async (at, argv, input) => begin(at, argv, input).done,
+    begin,
+    door: (path, host = "hello.demo.localhost") => askDoor(of.ports.http, host, path),
+    health: async (name) => {
+      const environment = await arm("GET", environmentOf(name));
+      return String(environment.properties.environmentStatus);
+    },
+    events: async (after) => (await arm("GET", `/openase/events?after=${after}`)).events,
+    newestEvent: async () => (await arm("GET", "/openase/events?after=999999999")).newest,
+    ledger: async (name) => (await arm("GET", `${environmentOf(name)}/addressLedger`)).value,
+    vip: async (name) =>
+      (await arm("GET", `${environmentOf(name)}/capacities/virtualip`)).properties.serviceIpAddress,
+    deploy: async (app, folder) => {
+      const zip = good(readContent(folder));
+      good(await deployContent(connected(), subscription, { name: app, zip }));
+    },
+    startAgain: of.start,
+    close: of.close,
+  };
+}
+
+function versionOf(id: string): string {
+  return id.toLowerCase().includes("microsoft.network") ? VERSIONS.network : VERSIONS.web;
+}
+
+function beginExec(
+  client: Client,
+  body: { readonly at: string; readonly argv: readonly string[]; readonly input?: string },
+): Begun & { readonly done: Promise<Done> } {
+  const said = { stdout: "", stderr: "" };
+  let exitCode = -1;
+  let isOver = false;
+  const request = { method: "POST", path: "/openase/exec", body };
+  const work = client.lines(request, (line) => {
+    const message: Loose = JSON.parse(line);
+    if (message.stream === "stdout" || message.stream === "stderr")
+      said[message.stream as "stdout" | "stderr"] += String(message.chunk);
+    if (typeof message.exitCode === "number") exitCode = message.exitCode;
+  });
+  const done = work.then((ended) => {
+    isOver = true;
+    good(ended, `exec at ${body.at}`);
+    return { exitCode, ...said };
+  });
+  // One that is begun and left is ended with the client; nobody waits for its end then.
+  done.catch(() => undefined);
+  return { done, said: () => said.stdout, over: () => isOver, end: () => undefined };
+}
+
+/** Asks again and again, until the answer is not undefined; then that is the answer. */
+export async function until<Value>(
+  what: string,
+  look: () => Promise<Value | undefined> | Value | undefined,
+  deadlineMs: number,
+): Promise<Value> {
+  const deadline = Date.now() + deadlineMs;
+  let last: unknown;
+  while (Date.now() < deadline) {
+    try {
+      const seen = await look();
+      if (seen !== undefined) return seen;
+    } catch (thrown) {
+      last = thrown;
+    }
+    await pause(LOOK_EVERY_MS);
+  }
+  throw new Error(`${what}: not within ${deadlineMs} ms`, { cause: last });
+}
+
+/** Waits for a text that holds; a failure shows the last one. */
+export async function untilText(
+  what: string,
+  read: () => Promise<string>,
+  holds: (text: string) => boolean,
+  deadlineMs: number,
+): Promise<string> {
+  let last = "";
+  const look = async () => {
+    last = await read();
+    return holds(last) ? last : undefined;
+  };
+  return until(what, look, deadlineMs).catch((thrown: unknown) => {
+    throw new Error(`${what}: not within ${deadlineMs} ms; last seen: ${last}`, { cause: thrown });
+  });
+}
+
+export function untilHealthy(world: TestWorld, environment?: string): Promise<string> {
+  const read = () => world.health(environment);
+  return untilText("the environment is healthy", read, (text) => text === "Healthy", 20_000);
+}
+
+export function askDoor(port: number, host: string, path: string): Promise<DoorAnswer> {
+  return new Promise((resolve, reject) => {
+    const call = httpRequest({ host: "127.0.0.1", port, path, agent: false, headers: { host } }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+      response.on("error", reject);
+      response.on("end", () => {
+        const read = readJson(text, "app");
+        resolve({ status: response.statusCode ?? 0, text, json: read.ok ? read.value : undefined });
+      });
+    });
+    call.setTimeout(DOOR_WAIT_MS, () => call.destroy(new Error("no answer in time")));
+    call.on("error", reject);
+    call.end();
+  });
+}
+
+export function good<Value>(result: Result<Value>, doing = ""): Value {
+  if (result.ok) return result.value;
+  const { code, what, where } = result.problem;
+  throw new Error(`${doing} ${code}: ${what} ${where ?? ""}`.trim());
+}
+
+/** The machine's own network, as this process sees it; comparable. */
+export function machineNetwork(): string {
+  const parts = [
+    ["ip", "-json", "addr"],
+    ["ip", "-json", "route", "show", "table", "all"],
+    ["ip", "-json", "rule"],
+    ["nft", "-s", "list", "ruleset"],
+    ["iptables-save"],
+    ["ip", "netns", "list"],
+  ].map(([command = "", ...words]) => {
+    try {
+      return execFileSync(command, words, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return `${command} is not installed`;
+      throw thrown;
+    }
+  });
+  return parts
+    .join("\n")
+    .replaceAll(/"(valid|preferred)_life_time":\d+/g, "")
+    .replaceAll(/^# .*$/gm, "")
+    .replaceAll(/\[\d+:\d+\]/g, "");
+}
+
+/** Processes of a home by what they run: pid and start time, which together are never used again. */
+export function processesOf(home: string): readonly { readonly pid: number; readonly what: string }[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      const what = readOr(`/proc/${name}/cmdline`).split("\0");
+      return what.includes(home) || what.some((word) => word.startsWith(`${home}/`))
+        ? [{ pid: Number(name), what: what.join(" ") }]
+        : [];
+    });
+}
+
+/** What a home that was purged must not leave on the machine. */
+function leftBehind(folder: string): readonly string[] {
+  const id = worldId(folder);
+  const processes = processesOf(folder).map(({ pid, what }) => `process ${pid}: ${what}`);
+  const mounts = readOr("/proc/self/mountinfo")
+    .split("\n")
+    .filter((line) => line.includes(folder));
+  const files = existsSync(folder) ? readdirSync(folder).map((name) => `file ${join(folder, name)}`) : [];
+  return [...processes, ...mounts, ...files, ...groupsOf(id).map((group) => `cgroup ${group}`)];
+}
+
+/** Control groups of a world are named with this. */
+export function worldId(folder: string): string {
+  const real = existsSync(folder) ? realpathSync(folder) : folder;
+  return createHash("sha256").update(real).digest("hex").slice(0, 8);
+}
+
+/** Folders of control groups of a world, of either version. */
+export function groupsOf(id: string): readonly string[] {
+  const root = "/sys/fs/cgroup";
+  return ["", "memory", "cpu", "pids"]
+    .map((name) => join(root, name))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) =>
+      readdirSync(folder)
+        .filter((name) => name.startsWith(`ase-${id}-`))
+        .map((name) => join(folder, name)),
+    );
+}
+
+function netns(): string {
+  return execFileSync("ip", ["netns", "list"], { encoding: "utf8" });
+}
+
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(0, "127.0.0.1", resolve);
+      });
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => {
+    const address = server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  });
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function readOr(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+export { MAIN };
