@@ -36,8 +36,8 @@ const PHASES = [
   ["hostsStand", "environment: certificates, hosts, front ends"],
   ["healthy", "every role and flow was tried"],
   ["deploymentDone", "plan, site and its first instances"],
-  ["contentDone", "content unpacked, instances changed over"],
-  ["firstAnswer", "the app's own answer at the doorway"],
+  ["firstAnswer", "content unpacked, the app's own first answer at the doorway"],
+  ["contentDone", "every instance changed over"],
   ["commandEnds", "last look, report"],
 ] as const;
 
@@ -73,7 +73,7 @@ async function measure(world: BenchWorld): Promise<Moments> {
   let endedAt: number | undefined;
   child.once("exit", () => (endedAt = Date.now()));
   const serverStarts = await until(() => existsSync(join(world.folder, "logs", "control.log")));
-  const answered = await untilAsync(() => answersAsSample(world.ports.http));
+  const answered = await untilAnswered(world.ports.http);
   await until(() => endedAt !== undefined);
   const events = JSON.parse(await world.ase("events", "-o", "json")) as readonly Event[];
   const time = (code: string, of: string, message = "") =>
@@ -95,13 +95,27 @@ async function measure(world: BenchWorld): Promise<Moments> {
     hostsStand: time("EnvironmentPreparing", "/hostingEnvironments/demo"),
     healthy: time("EnvironmentHealthy", "/hostingEnvironments/demo"),
     deploymentDone: time("DeploymentSucceeded", "/deployments/azuredeploy"),
-    contentDone: time("OperationSucceeded", "/sites/hello", "content"),
     firstAnswer: answered,
+    contentDone: time("OperationSucceeded", "/sites/hello", "content"),
     commandEnds: there(endedAt, "the command ended"),
   };
   return Object.fromEntries(
     Object.entries(moments).map(([name, at]) => [name, at - begun]),
   ) as Moments;
+}
+
+/** Many requests overlap, so that one that a proxy holds back for a while hides nothing. */
+async function untilAnswered(port: number): Promise<number> {
+  const deadline = Date.now() + LONGEST_MS;
+  let answeredAt: number | undefined;
+  while (answeredAt === undefined) {
+    if (deadline < Date.now()) throw new Error("the app did not answer");
+    void answersAsSample(port).then((answers) => {
+      if (answers) answeredAt ??= Date.now();
+    });
+    await pause(10);
+  }
+  return answeredAt;
 }
 
 /** The page of an app without content is an answer too, and not the one that counts. */
@@ -126,14 +140,10 @@ function logged(world: BenchWorld, file: string, message: string, field: string)
   return Date.parse(String(there(line, `${file} says ${message}`)["time"]));
 }
 
-async function until(holds: () => boolean): Promise<number> {
-  return await untilAsync(async () => holds());
-}
-
 /** The moment at which it was seen to hold. */
-async function untilAsync(holds: () => Promise<boolean>): Promise<number> {
+async function until(holds: () => boolean): Promise<number> {
   const deadline = Date.now() + LONGEST_MS;
-  while (!(await holds())) {
+  while (!holds()) {
     if (deadline < Date.now()) throw new Error("what was waited for did not come");
     await pause(LOOK_EVERY_MS);
   }

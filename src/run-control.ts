@@ -53,10 +53,11 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
   const store = opened.value;
   const account = openAccount(store, LOCATION);
   if (!account.ok) return account;
-  const [authority, fabric] = await Promise.all([openAuthority(join(home, "pki")), adoptOrStart(options)]);
-  if (!authority.ok) return authority;
-  if (!fabric.ok) return fabric;
+  // The world needs a while to stand; meanwhile keys are made and tags are read.
+  const starting = adoptOrStart(options);
+  const authority = await openAuthority(join(home, "pki"));
   const tags = loadServiceTags();
+  if (!authority.ok) return authority;
   if (!tags.ok) return tags;
   const facts = new FactBook({
     store,
@@ -64,8 +65,14 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
     tags: tags.value,
     contentFolder: join(home, "content"),
   });
-  const shown = await facts.apiCertificate();
+  const [shown, prepared, fabric] = await Promise.all([
+    facts.apiCertificate(),
+    facts.prepare([]),
+    starting,
+  ]);
   if (!shown.ok) return shown;
+  if (!prepared.ok) return prepared;
+  if (!fabric.ok) return fabric;
   const report = (event: ControlEvent) => reportTo(store, log, event);
   const loop = new Loop({
     store,

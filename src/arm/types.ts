@@ -20,7 +20,7 @@ import {
   renderPublicIpAddress,
 } from "./types/addresses.ts";
 import type { Parsed, ParseRequest } from "./types/body.ts";
-import { DECLARED_TYPES, parseDeclared, renderDeclared } from "./types/declared.ts";
+import { isForwardingFirewall, DECLARED_TYPES, parseDeclared, renderDeclared } from "./types/declared.ts";
 import {
   parseHostingEnvironment,
   parseResourceGroup,
@@ -145,6 +145,13 @@ export function patchedBody(shown: JsonObject, patch: JsonObject): JsonObject {
 /** For deployments: what to say about a resource that is kept and does not run. */
 export function keptWarning(resource: Resource): Problem | undefined {
   if (resource.type !== "DeclaredOnly") return undefined;
+  if (isForwardingFirewall(resource))
+    return {
+      code: "FirewallForwardsAll",
+      what: `the firewall "${resource.name}" passes everything on: its rule collections are not carried out`,
+      fix: "Do not rely on what it denies.",
+      where: resource.id,
+    };
   return {
     code: "DeclaredOnly",
     what: `${resource.declaredType} "${resource.name}" is kept, and nothing runs for it here`,

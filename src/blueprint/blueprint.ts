@@ -89,6 +89,8 @@ export type Host = {
   readonly incarnation?: number;
   /** Passes on packets that are not its own: a virtual appliance. */
   readonly forwards: boolean;
+  /** What it passes on to public addresses carries its own address: a firewall. */
+  readonly translates?: boolean;
   /** Of the plan's size; absent for infrastructure. All programs of the host share them. */
   readonly limits?: Limits;
   readonly programs: readonly Program[];

@@ -6,9 +6,9 @@
  */
 import type { Problem } from "../base/problem.ts";
 import { FIRST_HOST_OFFSET } from "../environment/addresses.ts";
+import { isPublished } from "../network/evaluate.ts";
 import { contains, encloses, ipv4ToNumber, overlap, rangeOf } from "../network/prefix.ts";
 import type { Blueprint, Host, Network, Subnet } from "./blueprint.ts";
-import { COMPUTED_TAGS } from "./compile-network.ts";
 
 /** Invariants by name; each answers the values that break it. */
 export const INVARIANTS: Readonly<Record<string, (blueprint: Blueprint) => readonly string[]>> = {
@@ -135,14 +135,12 @@ export const INVARIANTS: Readonly<Record<string, (blueprint: Blueprint) => reado
       )
       .map(({ id }) => id),
 
-  "every tag that a rule names is known": ({ networks, tags }) => {
-    const computed: readonly string[] = COMPUTED_TAGS;
-    return everySubnet(networks)
+  "every tag that a rule names is known": ({ networks, tags }) =>
+    everySubnet(networks)
       .flatMap(({ rules = [] }) => rules)
       .flatMap(({ sources, destinations }) => [...sources, ...destinations])
       .flatMap((match) => (match.kind === "tag" ? [match.tag] : []))
-      .filter((tag) => !computed.includes(tag) && (tags[tag] ?? []).length === 0);
-  },
+      .filter((tag) => isPublished(tag) && (tags[tag] ?? []).length === 0),
 
   "one route of a prefix is active": ({ networks }) =>
     everySubnet(networks).flatMap(({ id, routes }) =>

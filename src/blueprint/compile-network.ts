@@ -5,14 +5,12 @@
  */
 import type { ResourceOf } from "../arm/resources.ts";
 import { cidrAround, contains, encloses, overlap, rangeOf, numberToIpv4, type Cidr, type Ipv4 } from "../network/prefix.ts";
+import { isPublished } from "../network/evaluate.ts";
 import { effectiveRoutes } from "../network/select-route.ts";
 import { defaultRules, type SecurityRule } from "../network/rule.ts";
 import type { Network, Subnet } from "./blueprint.ts";
 import type { LedgerDraft } from "./ledger.ts";
 import type { Declared, Wanted } from "./wanted.ts";
-
-/** Tags whose meaning depends on the network; all others are published data. */
-export const COMPUTED_TAGS = ["VirtualNetwork", "Internet", "AzureLoadBalancer"] as const;
 
 export function compileNetwork(
   declared: Declared,
@@ -99,10 +97,9 @@ export function tagsInUse(
       .flatMap(({ sources, destinations }) => [...sources, ...destinations])
       .flatMap((match) => (match.kind === "tag" ? [match.tag] : [])),
   );
-  const computed: readonly string[] = COMPUTED_TAGS;
   return Object.fromEntries(
     [...names]
-      .filter((name) => !computed.includes(name))
+      .filter(isPublished)
       .sort()
       .map((name) => [name, wanted.tag(name) ?? []]),
   );

@@ -4,7 +4,10 @@
  * Pure: the same declared resources and the same ledger give the same blueprint. An environment
  * that cannot be laid out is reported and left out; the others are compiled all the same.
  */
+import { keyOf } from "../arm/ids.ts";
+import { isJsonArray, propertyAt, type JsonObject } from "../arm/json.ts";
 import type { ResourceOf } from "../arm/resources.ts";
+import { isForwardingFirewall } from "../arm/types/declared.ts";
 import { declined, type Problem } from "../base/problem.ts";
 import { FIRST_HOST_OFFSET } from "../environment/addresses.ts";
 import { CLIENT_ADDRESS, DEPENDENCIES, type Dependency } from "../environment/dependencies.ts";
@@ -160,7 +163,49 @@ function visitorOf(ledger: LedgerDraft, network: Pick<Network, "id" | "name" | "
   return [{ name, place, role: "Visitor", forwards: false, programs: [] }];
 }
 
-type Machine = { readonly host: Host; readonly subnet: string; readonly source: readonly PublicAddress[] };
+type Machine = {
+  readonly host: Host;
+  readonly subnet: string;
+  readonly source: readonly PublicAddress[];
+};
+
+/** What becomes a host of its own: a network interface, or a firewall. */
+type MachineSketch = Pick<ResourceOf<"Microsoft.Network/networkInterfaces">, "id" | "key" | "name" | "forwards"> & {
+  readonly translates: boolean;
+  readonly configuration:
+    | Omit<ResourceOf<"Microsoft.Network/networkInterfaces">["configurations"][number], "name" | "primary">
+    | undefined;
+};
+
+function machinesIn(declared: Declared): readonly MachineSketch[] {
+  const interfaces = declared.all("Microsoft.Network/networkInterfaces").map((machine) => ({
+    ...machine,
+    translates: false,
+    configuration: machine.configurations.find(({ primary }) => primary) ?? machine.configurations[0],
+  }));
+  const firewalls = declared
+    .all("DeclaredOnly")
+    .filter(isForwardingFirewall)
+    .map(({ id, key, name, body }) => ({
+      ...{ id, key, name, forwards: true, translates: true },
+      configuration: firewallPlace(body),
+    }));
+  return [...interfaces, ...firewalls];
+}
+
+/** Subnet and public address of a firewall's first configuration. */
+function firewallPlace(body: JsonObject): MachineSketch["configuration"] {
+  const configurations = propertyAt(body, "properties", "ipConfigurations");
+  const [first] = isJsonArray(configurations) ? configurations : [];
+  const idAt = (name: string) => {
+    const id = propertyAt(first, "properties", name, "id");
+    return typeof id === "string" ? { id, key: keyOf(id) } : undefined;
+  };
+  const subnet = idAt("subnet");
+  const publicIpAddress = idAt("publicIPAddress");
+  if (subnet === undefined) return undefined;
+  return { subnet, ...(publicIpAddress === undefined ? {} : { publicIpAddress }) };
+}
 
 /** Network interfaces are machines of their own: a host each, an appliance where it forwards. */
 function compileMachines(
@@ -168,8 +213,8 @@ function compileMachines(
   ledger: LedgerDraft,
   problems: Record<string, Problem>,
 ): readonly Machine[] {
-  return declared.all("Microsoft.Network/networkInterfaces").flatMap((machine) => {
-    const configuration = machine.configurations.find(({ primary }) => primary) ?? machine.configurations[0];
+  return machinesIn(declared).flatMap((machine): readonly Machine[] => {
+    const { configuration } = machine;
     const subnet = declared.find("Microsoft.Network/virtualNetworks/subnets", configuration?.subnet.key);
     if (configuration === undefined || subnet === undefined) return [];
     const address = machineAddress(ledger, machine, configuration, subnet);
@@ -189,6 +234,7 @@ function compileMachines(
       place: { kind: "subnet", network: subnet.network.id, subnet: subnet.id, address },
       role: "Machine",
       forwards: machine.forwards,
+      ...(machine.translates ? { translates: true } : {}),
       programs: [],
     };
     return [{ host, subnet: subnet.key, source }];
@@ -197,8 +243,8 @@ function compileMachines(
 
 function machineAddress(
   ledger: LedgerDraft,
-  machine: ResourceOf<"Microsoft.Network/networkInterfaces">,
-  configuration: ResourceOf<"Microsoft.Network/networkInterfaces">["configurations"][number],
+  machine: Pick<MachineSketch, "key">,
+  configuration: NonNullable<MachineSketch["configuration"]>,
   subnet: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">,
 ): Ipv4 | undefined {
   const { key, prefix } = subnet;

@@ -8,7 +8,7 @@ import { PLATFORM_ADDRESS } from "../environment/ports.ts";
 import { compileRules, type Evaluate, type Packet } from "../network/evaluate.ts";
 import { contains, type Ipv4 } from "../network/prefix.ts";
 import type { Route } from "../network/route.ts";
-import { selectRoute } from "../network/select-route.ts";
+import { isPrivate, selectRoute } from "../network/select-route.ts";
 import type { Direction } from "../network/rule.ts";
 import type { Blueprint, Host, Network, Subnet, Translation } from "./blueprint.ts";
 import type { Probe } from "./probes.ts";
@@ -156,10 +156,11 @@ class Walker {
     const subnetId = appliance.place.subnet;
     const subnet = network.subnets.find(({ id }) => id === subnetId);
     if (subnet === undefined) return this.#stop("host", appliance.name, "its subnet does not exist");
+    const onward = appliance.translates === true && !isPrivate(this.#flow.to) ? address : source;
     const refused =
       this.#gate(network, subnet, "Inbound", source, this.#flow.to, this.#flow.toPort) ??
-      this.#gate(network, subnet, "Outbound", source, this.#flow.to, this.#flow.toPort);
-    return refused ?? this.#inside(network, source, subnet, hops + 1);
+      this.#gate(network, subnet, "Outbound", onward, this.#flow.to, this.#flow.toPort);
+    return refused ?? this.#inside(network, onward, subnet, hops + 1);
   }
 
   /** Out by the edge, with a public source address. */

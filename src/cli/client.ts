@@ -69,8 +69,10 @@ export function readDoor(home: Home, server: RunningServer): Result<Door> {
 
 /** An operation must end within this time; environments of a hundred instances take seconds. */
 const LONGEST_OPERATION_MS = 15 * 60_000;
-const FIRST_POLL_MS = 50;
+const FASTEST_POLL_MS = 20;
 const SLOWEST_POLL_MS = 1_000;
+/** The end is seen at most this part of the time too late that the operation took. */
+const LATENESS = 0.05;
 
 export function openClient(door: Door): Client {
   const agent = new Agent({ keepAlive: true, ca: door.authority, servername: "localhost" });
@@ -126,8 +128,8 @@ async function poll(
   ask: Client["ask"],
   ended: (answer: Answer) => Result<JsonValue> | undefined,
 ): Promise<Result<JsonValue>> {
-  const deadline = Date.now() + LONGEST_OPERATION_MS;
-  let waitMs = FIRST_POLL_MS;
+  const begun = Date.now();
+  const deadline = begun + LONGEST_OPERATION_MS;
   while (Date.now() < deadline) {
     const answer = await ask({ method: "GET", path });
     if (!answer.ok) return answer;
@@ -135,8 +137,8 @@ async function poll(
     if (!good.ok) return good;
     const end = ended(answer.value);
     if (end !== undefined) return end;
-    await pause(waitMs);
-    waitMs = Math.min(waitMs * 1.5, SLOWEST_POLL_MS);
+    const waitMs = Math.max(FASTEST_POLL_MS, (Date.now() - begun) * LATENESS);
+    await pause(Math.min(waitMs, SLOWEST_POLL_MS));
   }
   return declined({
     code: "OperationTakesTooLong",

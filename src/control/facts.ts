@@ -16,7 +16,7 @@ import type { Content, Wanted } from "../blueprint/wanted.ts";
 import { DEPENDENCIES } from "../environment/dependencies.ts";
 import type { Ipv4 } from "../network/prefix.ts";
 import type { ServiceTags } from "../network/service-tags.ts";
-import type { Authority } from "../services/certificates.ts";
+import type { Authority, CertificateWish } from "../services/certificates.ts";
 import type { Store } from "../store/store.ts";
 import { readContent, storeContent } from "./records.ts";
 
@@ -56,12 +56,8 @@ export class FactBook {
         .flatMap(certificateWishes)
         .map((wish) => ({ ...wish, uses: ["server"] as const })),
     ];
-    for (const wish of wishes) {
-      if (this.#certificates.has(wish.stem)) continue;
-      const issued = await this.#options.authority.issue({ ...wish, addresses: [] });
-      if (!issued.ok) return issued;
-      this.#certificates.set(wish.stem, issued.value);
-    }
+    const issued = await Promise.all(wishes.map((wish) => this.#keyPair({ ...wish, addresses: [] })));
+    for (const one of issued) if (!one.ok) return one;
     const sites = ofType(resources, "Microsoft.Web/sites");
     const contents = new Map<string, Content>();
     for (const site of sites) {
@@ -90,6 +86,14 @@ export class FactBook {
   /** The pair that management shows to environments. */
   client(): CertificateFiles | undefined {
     return this.#certificates.get(certificateStem("client"));
+  }
+
+  async #keyPair(wish: CertificateWish): Promise<Result<CertificateFiles>> {
+    const known = this.#certificates.get(wish.stem);
+    if (known !== undefined) return found(known);
+    const issued = await this.#options.authority.issue(wish);
+    if (issued.ok) this.#certificates.set(wish.stem, issued.value);
+    return issued;
   }
 
   async #contentOf(siteKey: string): Promise<Result<Content>> {
@@ -179,7 +183,7 @@ export class FactBook {
 
 /** Removes everything of a home; for `ase down --purge`. */
 export async function purgeHome(home: string): Promise<void> {
-  for (const part of ["state", "content", "logs", "pki", "run", "cache"])
+  for (const part of ["state", "content", "logs", "pki", "run", "cache", "uploads"])
     await rm(join(home, part), { recursive: true, force: true });
 }
 

@@ -11,7 +11,7 @@ import { compile, type Compiled } from "../blueprint/compile.ts";
 import { certificateStem, managementName } from "../blueprint/compile-environment.ts";
 import { planSteps, same, type Step } from "../blueprint/steps.ts";
 import type { Blueprint } from "../blueprint/blueprint.ts";
-import { describeHealth, judge, type Health } from "../environment/health.ts";
+import { describeHealth, judge, PREPARING_MS, type Health } from "../environment/health.ts";
 import type { Fabric, Observed } from "../fabric/fabric.ts";
 import type { Store } from "../store/store.ts";
 import { Alarm } from "./alarm.ts";
@@ -44,6 +44,8 @@ export type LoopOptions = {
 export type LoopState = {
   /** Wanted generation that is in force in the fabric. */
   readonly inForce: number;
+  /** When it came into force; health found before says nothing about it. */
+  readonly inForceSince: number;
   readonly blueprint: Blueprint | undefined;
   readonly observed: Observed | undefined;
   readonly layoutProblems: Readonly<Record<string, Problem>>;
@@ -74,6 +76,7 @@ export class Loop {
     this.#options = options;
     this.#state = {
       inForce: -1,
+      inForceSince: 0,
       blueprint: readBlueprint(options.store).blueprint,
       observed: undefined,
       layoutProblems: {},
@@ -131,7 +134,9 @@ export class Loop {
       blueprint: compiled.blueprint,
       layoutProblems: compiled.problems,
       stepProblems: problems,
-      inForce: problems.length === 0 ? wantedNow : this.#state.inForce,
+      ...(problems.length === 0 && this.#state.inForce !== wantedNow
+        ? { inForce: wantedNow, inForceSince: this.#options.now() }
+        : {}),
       ...(after.ok ? { observed: after.value } : {}),
     };
     this.#beginWatching();
@@ -326,7 +331,11 @@ export class Loop {
     if (inForce < generation || blueprint === undefined) return { state: "pending" };
     const resource = storedResource(this.#options.store, key)?.resource;
     if (resource?.type === "Microsoft.Web/hostingEnvironments")
-      return statusOfEnvironment(resource.id, health.get(key)?.health);
+      return statusOfEnvironment(
+        resource.id,
+        health.get(key)?.health,
+        this.#options.now() - this.#state.inForceSince,
+      );
     if (resource?.type !== "Microsoft.Web/sites") return { state: "reached" };
     const starting = observed?.hosts.some(({ host, programs }) =>
       host.programs.some(
@@ -356,7 +365,12 @@ function gistOf({ state, causes }: Health) {
   return { state, causes: causes.map(({ flow, stoppedBy }) => ({ flow, stoppedBy })) };
 }
 
-function statusOfEnvironment(id: string, health: Health | undefined): TargetStatus {
+/** @param inForceMs how long what is wanted has been in force: a repair needs some rounds to show */
+function statusOfEnvironment(
+  id: string,
+  health: Health | undefined,
+  inForceMs: number,
+): TargetStatus {
   switch (health?.state) {
     case undefined:
     case "preparing":
@@ -367,6 +381,7 @@ function statusOfEnvironment(id: string, health: Health | undefined): TargetStat
       if (health.by === "user") return { state: "reached" };
       break;
     case "unhealthy":
+      if (inForceMs < PREPARING_MS) return { state: "pending" };
       break;
   }
   return {

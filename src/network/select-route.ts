@@ -69,6 +69,11 @@ export function routesAbout(routes: readonly Route[], prefix: Cidr): readonly Ro
   return routes.filter((route) => overlap(route.prefix, prefix) || encloses(route.prefix, prefix));
 }
 
+/** In space that no public address lies in. */
+export function isPrivate(address: Ipv4): boolean {
+  return NOWHERE.some((space) => contains(space, address));
+}
+
 function literal(text: string): Cidr {
   const parsed = parseCidr(text);
   if (!parsed.ok) throw new Error(`broken promise: ${text} is a prefix`);

@@ -38,6 +38,8 @@ export const REVOCATION_PATH = "/crl/environment.crl";
 /** A certificate with less left is made anew. */
 export const RENEWAL_DAYS = 30;
 
+/** No stem is empty, so this is no certificate's. */
+const LIST = "";
 const AUTHORITY_DAYS = 3_650;
 const CERTIFICATE_DAYS = 397;
 const PURPOSES = { client: "clientAuth", server: "serverAuth" } as const;
@@ -62,8 +64,8 @@ export async function openAuthority(folder: string): Promise<Result<Authority>> 
     return found({
       certificate: store.certificate,
       revocationList: store.revocationList,
-      issue: (wish) => store.alone(() => store.issue(wish)),
-      revoke: (stem) => store.alone(() => store.revoke(stem)),
+      issue: (wish) => store.alone(wish.stem, () => store.issue(wish)),
+      revoke: (stem) => store.alone(stem, () => store.alone(LIST, () => store.revoke(stem))),
     });
   } catch (thrown) {
     return declined(
@@ -83,7 +85,7 @@ class AuthorityFolder {
   readonly #folder: string;
   readonly #key: string;
   readonly #configuration: string;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #last = new Map<string, Promise<unknown>>();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -93,10 +95,14 @@ class AuthorityFolder {
     this.#configuration = join(folder, "openssl.cnf");
   }
 
-  /** One after the other: the list and its number are one file each. */
-  alone<Value>(work: () => Promise<Value>): Promise<Value> {
-    const next = this.#last.then(work);
-    this.#last = next.catch(() => undefined);
+  /** One after the other for one thing: the files of a stem, or the list and its number. */
+  alone<Value>(thing: string, work: () => Promise<Value>): Promise<Value> {
+    const next = (this.#last.get(thing) ?? Promise.resolve()).then(work);
+    const settled = next.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#last.set(thing, settled);
     return next;
   }
 

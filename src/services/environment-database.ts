@@ -28,7 +28,7 @@ const MOST_ROWS = 10_000;
 const LONGEST_TEXT = 4_096;
 const SCHEMA = `
   CREATE TABLE ${TABLE} (
-    environment TEXT NOT NULL CHECK (length(environment) <= 128),
+    environment TEXT NOT NULL CHECK (length(environment) <= 512),
     host TEXT NOT NULL CHECK (length(host) <= 128),
     beat INTEGER NOT NULL CHECK (typeof(beat) = 'integer')
   );

@@ -111,11 +111,13 @@ export async function openTestWorld(wish: WorldWish = {}): Promise<TestWorld> {
     if (client === undefined) throw new Error("the world is not open");
     return client;
   };
+  /** One of its own: what it carries ends with it. */
+  const connect = (): Client => openClient(good(readDoor(home, { pid: 0, apiPort: api, httpPort: http, httpsPort: https })));
   try {
     await start();
     const { subscription, location } = good(await readAccount(connected()));
     const group = `/subscriptions/${subscription}/resourceGroups/${GROUP}`;
-    const world = makeWorld({ home, ports, subscription, group, connected, start, close });
+    const world = makeWorld({ home, ports, subscription, group, connected, connect, start, close });
     good(await connected().carryOut({ method: "PUT", path: paths.group(subscription, GROUP), body: { location } }));
     await deployTemplate(connected(), subscription, wish);
     if (wish.app !== undefined) await world.deploy(wish.app, WITNESS_APP);
@@ -147,6 +149,7 @@ function makeWorld(of: {
   readonly subscription: string;
   readonly group: string;
   readonly connected: () => Client;
+  readonly connect: () => Client;
   readonly start: () => Promise<RunningServer>;
   readonly close: () => Promise<void>;
 }): TestWorld {
@@ -162,7 +165,7 @@ function makeWorld(of: {
     good(await connected().carryOut(requestOf(method, id, body)), `${method} ${id}`);
   const environmentOf = (name = "demo") => web(`hostingEnvironments/${name}`);
   const begin = (at: string, argv: readonly string[], input?: string) =>
-    beginExec(connected(), { at, argv, ...(input === undefined ? {} : { input }) });
+    beginExec(of.connect(), { at, argv, ...(input === undefined ? {} : { input }) });
   return {
     home: of.home,
     ports: of.ports,
@@ -220,9 +223,9 @@ function beginExec(
     good(ended, `exec at ${body.at}`);
     return { exitCode, ...said };
   });
-  // One that is begun and left is ended with the client; nobody waits for its end then.
-  done.catch(() => undefined);
-  return { done, said: () => said.stdout, over: () => isOver, end: () => undefined };
+  // One that is ended by its client is waited for by nobody.
+  done.catch(() => undefined).finally(() => client.close());
+  return { done, said: () => said.stdout, over: () => isOver, end: () => client.close() };
 }
 
 /** Asks again and again, until the answer is not undefined; then that is the answer. */

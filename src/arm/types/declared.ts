@@ -63,6 +63,14 @@ export const DECLARED_TYPES: Readonly<Record<string, { readonly occupiesSubnet: 
   "Microsoft.Web/sites/sourcecontrols": free(),
 };
 
+/**
+ * A firewall stands in its subnet as an appliance that passes everything on with its own address:
+ * its place in the routes is real, its rule collections are not carried out yet.
+ */
+export function isForwardingFirewall({ declaredType }: DeclaredOnly): boolean {
+  return declaredType.toLowerCase() === "microsoft.network/azurefirewalls";
+}
+
 function free() {
   return { occupiesSubnet: false } as const;
 }

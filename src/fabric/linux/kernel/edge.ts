@@ -48,3 +48,15 @@ export function publicBalancers(translations: readonly Translation[]): string {
       .map((translation) => `add rule ${TABLE} balancers iifname "${TO_WORLD}" ${balancerRule(translation)}`),
   ].join("\n");
 }
+
+/** In the namespace of a firewall: what goes on to public addresses carries the firewall's own. */
+export function ownAddressOutside(): string {
+  const inside = "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10";
+  return `
+table ip firewall {
+  chain sources {
+    type nat hook postrouting priority srcnat; policy accept;
+    ip daddr != { ${inside} } masquerade
+  }
+}`;
+}

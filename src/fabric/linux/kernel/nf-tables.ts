@@ -70,7 +70,8 @@ export class TableMessages {
     const to = this.#begin(NEWRULE, NLM_F_CREATE | NLM_F_APPEND).text(2, chain);
     to.nest(4, () => {
       for (const expression of expressions) this.#expression(expression);
-      this.#part("counter", () => undefined);
+      // A counter costs memory on every processor; only denials are asked for.
+      if (verdict === "drop") this.#part("counter", () => undefined);
       this.#part("immediate", () => to.u32(1, VERDICT_REGISTER).nest(2, () => to.nest(2, () => to.u32(1, VERDICTS[verdict]))));
     });
     const text = Buffer.from(`${comment}\0`);
@@ -105,8 +106,14 @@ export class TableMessages {
   #compareRange(field: Field, { low, high }: AddressRange): void {
     const length = field.endsWith("port") ? 2 : 4;
     if (low === high) return this.#compare(EQUAL, numberBytes(low, length));
-    this.#compare(AT_LEAST, numberBytes(low, length));
-    this.#compare(AT_MOST, numberBytes(high, length));
+    const to = this.#writer;
+    this.#part("range", () =>
+      to
+        .u32(1, REGISTER)
+        .u32(2, EQUAL)
+        .nest(3, () => to.raw(1, numberBytes(low, length)))
+        .nest(4, () => to.raw(1, numberBytes(high, length))),
+    );
   }
 
   #compare(how: number, value: Buffer): void {
@@ -190,8 +197,6 @@ export class TableMessages {
 }
 
 const EQUAL = 0;
-const AT_MOST = 3;
-const AT_LEAST = 5;
 
 const NETWORK_HEADER = 1;
 const TRANSPORT_HEADER = 2;

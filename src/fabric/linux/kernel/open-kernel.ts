@@ -7,7 +7,6 @@ import type { Host, Internet, Network } from "../../../blueprint/blueprint.ts";
 import { declined, found, problemOf, type Result } from "../../../base/problem.ts";
 import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
 import type { Cidr, Ipv4 } from "../../../network/prefix.ts";
-import { readDenied } from "./denied.ts";
 import type { Kernel, Space } from "./kernel.ts";
 import { currentNamespace, type Namespace } from "./libc.ts";
 import { Rtnetlink } from "./netlink.ts";
@@ -33,7 +32,7 @@ function kernelOver(world: World): Kernel {
     createHost: (host) => attempt("create a host", host.name, () => world.createHost(host)),
     removeHost: (name) => attempt("remove a host", name, () => world.removeHost(name)),
     space: (of) => world.space(of),
-    readDenied: (id) => attempt("read counters", id, () => readDenied(world.router(id))),
+    readDenied: (id) => attempt("read counters", id, () => world.router(id).readDenied()),
     close: () => world.close(),
   };
 }

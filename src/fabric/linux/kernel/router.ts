@@ -6,17 +6,18 @@
  */
 import type { Host, Network, Subnet, Translation } from "../../../blueprint/blueprint.ts";
 import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
-import { isPublished, type TagMeaning } from "../../../network/evaluate.ts";
 import { addressAt, encloses, parseCidr, type Cidr, type Ipv4 } from "../../../network/prefix.ts";
 import type { Route } from "../../../network/route.ts";
-import { closedEdge, publicBalancers, sourceAddresses, TO_NETWORK, TO_WORLD } from "./edge.ts";
+import { ownAddressOutside, closedEdge, publicBalancers, sourceAddresses, TO_NETWORK, TO_WORLD } from "./edge.ts";
+import { readDenied } from "./denied.ts";
+import { GateKeeper, type Tags } from "./gate-keeper.ts";
 import * as gates from "./gates.ts";
 import { closeNamespace, createNamespace, inNamespace, type Namespace } from "./libc.ts";
 import { hostPrefix, MAIN_TABLE, Rtnetlink, type KernelRoute } from "./netlink.ts";
 import { Nft } from "./nft.ts";
 import { spaceOf } from "./space.ts";
 import { applySettings, trackStrictly } from "./sysctl.ts";
-import type { Space } from "./kernel.ts";
+import type { DeniedCount, Space } from "./kernel.ts";
 
 /** Indexes of links are chosen, so that nobody has to look them up. */
 const WORLD_LINK_BASE = 1_000;
@@ -24,8 +25,6 @@ const FIRST_LINK = 2;
 const SECOND_LINK = 3;
 const FIRST_HOST_LINK = 10;
 
-type Tags = Readonly<Record<string, readonly Cidr[]>>;
-type Gate = "outbound" | "inbound" | "platform";
 type Attached = { readonly host: Host; readonly namespace: Namespace; readonly link: number; readonly space: Space };
 
 export class NetworkRouter {
@@ -39,15 +38,13 @@ export class NetworkRouter {
   readonly #edgeNft: Nft;
   readonly #nft: Nft;
   readonly #hosts = new Map<string, Attached>();
-  readonly #sets = new Map<string, string>();
-  readonly #gates = new Map<string, { readonly chain: string; readonly of: string }>();
+  readonly #keeper: GateKeeper;
   readonly #tables = new Map<number, readonly KernelRoute[]>();
   readonly platform: Space;
   #network: Network | undefined;
   #translations: readonly Translation[] = [];
   #hasBalancers = false;
   #nextLink = FIRST_HOST_LINK;
-  #generation = 0;
 
   constructor(home: Namespace, world: Rtnetlink, index: number) {
     this.#home = home;
@@ -58,6 +55,7 @@ export class NetworkRouter {
     // Closed before the first link.
     [this.#edgeRoutes, this.#edgeNft] = this.#enter(this.#edge, closedEdge());
     [this.#routes, this.#nft] = this.#enter(this.#router, gates.closedRouter());
+    this.#keeper = inNamespace(this.#router, home, () => new GateKeeper());
     this.#link(index);
     this.platform = spaceOf(this.#router, home, PLATFORM_ADDRESS);
   }
@@ -103,7 +101,7 @@ export class NetworkRouter {
     this.#putPublicAddresses(before, network, clientAddress);
     this.#putPrefixes(before, network);
     for (const subnet of network.subnets) this.#putSubnet(network, subnet);
-    this.#putGates(network, tags);
+    this.#keeper.put(network, tags);
     for (const old of before?.subnets ?? [])
       if (!network.subnets.some(({ index }) => index === old.index)) this.#removeSubnet(old);
     this.#network = network;
@@ -161,7 +159,7 @@ export class NetworkRouter {
     switch (nextHop.kind) {
       case "VnetLocal":
         // On to the main table, which knows every host; space that is not the network's is nowhere.
-        return network.prefixes.some((own) => encloses(own, prefix) || encloses(prefix, own))
+        return network.prefixes.some((own) => encloses(own, prefix))
           ? { ...none, kind: "throw" }
           : { ...none, kind: "unreachable" };
       case "Internet":
@@ -184,60 +182,11 @@ export class NetworkRouter {
     this.#routes.removeRule({ mark: table, table, priority: table });
     this.#routes.flush(["ESRCH", "ENOENT"]);
     this.#tables.delete(table);
-    for (const gate of GATES) this.#dropGate(gate, subnet.index);
     this.#nft.run(gates.unmarkSubnet(subnet.index));
   }
 
-  /** Builds chains that changed beside those in force, then swaps all of them at once. */
-  #putGates(network: Network, tags: Tags): void {
-    this.#putSets(network, tags);
-    const meaning: TagMeaning = {
-      virtualNetwork: network.virtualNetwork,
-      platformAddress: PLATFORM_ADDRESS as Ipv4,
-      published: (tag) => tags[tag] ?? [],
-    };
-    const swaps: Parameters<typeof gates.swapGates>[0][number][] = [];
-    for (const subnet of network.subnets) {
-      const of = describeRules(subnet, network, tags);
-      for (const gate of GATES) {
-        const key = `${gate} ${subnet.index}`;
-        const inForce = this.#gates.get(key);
-        if (inForce?.of === of) continue;
-        if (subnet.rules === undefined) {
-          this.#dropGate(gate, subnet.index);
-          continue;
-        }
-        const chain = gates.buildGate(gate, subnet, (this.#generation += 1), { meaning });
-        for (const portion of chain.portions) this.#nft.run(portion);
-        swaps.push({ gate, index: subnet.index, to: chain.name, from: inForce?.chain });
-        this.#gates.set(key, { chain: chain.name, of });
-      }
-    }
-    if (swaps.length > 0) this.#nft.run(gates.swapGates(swaps));
-  }
-
-  #dropGate(gate: Gate, index: number): void {
-    const inForce = this.#gates.get(`${gate} ${index}`);
-    if (inForce === undefined) return;
-    this.#nft.run(gates.removeGate(gate, index, inForce.chain));
-    this.#gates.delete(`${gate} ${index}`);
-  }
-
-  /** Published tags that a rule names alone are sets, sent once. */
-  #putSets(network: Network, tags: Tags): void {
-    for (const tag of tagsNamed(network)) {
-      const prefixes = tags[tag] ?? [];
-      const content = prefixes.join(" ");
-      const known = this.#sets.get(tag);
-      if (known === content) continue;
-      const name = gates.setName(tag);
-      this.#nft.run(known === undefined ? gates.createSet(name, prefixes) : gates.replaceSet(name, prefixes));
-      this.#sets.set(tag, content);
-    }
-  }
-
   putTags(tags: Tags): void {
-    if (this.#network !== undefined) this.#putGates(this.#network, tags);
+    if (this.#network !== undefined) this.#keeper.put(this.#network, tags);
   }
 
   putTranslations(translations: readonly Translation[]): void {
@@ -282,6 +231,11 @@ export class NetworkRouter {
       });
       own.flush();
       own.close();
+      if (host.translates === true) {
+        const nft = new Nft();
+        nft.run(ownAddressOutside());
+        nft.close();
+      }
     });
     const space = spaceOf(namespace, this.#home, place.address);
     this.#hosts.set(host.name, { host, namespace, link, space });
@@ -322,17 +276,8 @@ export class NetworkRouter {
     return this.#network?.subnets.find(({ id }) => id === place.subnet);
   }
 
-  /** Rules with their packet counters, as nftables lists them. */
-  listRules(): unknown {
-    return this.#nft.json("list table ip vnet");
-  }
-
-  chainOf(gate: Gate, index: number): string | undefined {
-    return this.#gates.get(`${gate} ${index}`)?.chain;
-  }
-
-  get network(): Network | undefined {
-    return this.#network;
+  readDenied(): readonly DeniedCount[] {
+    return this.#network === undefined ? [] : readDenied(this.#keeper, this.#network);
   }
 
   close(): void {
@@ -340,33 +285,11 @@ export class NetworkRouter {
     for (const { address } of this.#network?.publicAddresses ?? [])
       this.#world.removeRoute({ prefix: hostPrefix(address), kind: "unicast", table: MAIN_TABLE, link: this.#worldLink });
     this.#world.flush(["ESRCH"]);
+    this.#keeper.close();
     for (const nft of [this.#edgeNft, this.#nft]) nft.close();
     for (const routes of [this.#edgeRoutes, this.#routes]) routes.close();
     for (const namespace of [this.#edge, this.#router]) closeNamespace(namespace);
   }
-}
-
-const GATES: readonly Gate[] = ["outbound", "inbound", "platform"];
-
-/** Everything a gate is made of, to see whether it changed. Sets change by themselves. */
-function describeRules(subnet: Subnet, network: Network, tags: Tags): string {
-  if (subnet.rules === undefined) return "open";
-  const inlined = subnet.rules
-    .flatMap(({ sources, destinations }) => [sources, destinations])
-    .filter((matches) => matches.length > 1)
-    .flatMap((matches) => matches.flatMap((match) => (match.kind === "tag" ? (tags[match.tag] ?? []) : [])));
-  return JSON.stringify([subnet.rules, network.virtualNetwork, inlined]);
-}
-
-function tagsNamed(network: Network): ReadonlySet<string> {
-  return new Set(
-    network.subnets
-      .flatMap(({ rules }) => rules ?? [])
-      .flatMap(({ sources, destinations }) => [sources, destinations])
-      .flatMap(([only, ...others]) =>
-        only?.kind === "tag" && others.length === 0 && isPublished(only.tag) ? [only.tag] : [],
-      ),
-  );
 }
 
 function prefixOf(text: string): Cidr {
