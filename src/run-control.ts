@@ -22,7 +22,7 @@ import { forgetRemovedSites, openWorld } from "./control/world.ts";
 import { SUSPEND_AFTER_MS } from "./environment/health.ts";
 import { connectWorld, startWorld } from "./fabric/linux/world.ts";
 import type { RemoteFabric } from "./fabric/remote/client.ts";
-import type { ServiceTags } from "./network/service-tags.ts";
+import { serviceTagAnswer } from "./network/service-tags.ts";
 import { openAuthority } from "./services/certificates.ts";
 import { loadServiceTags } from "./store/service-tag-file.ts";
 import { openSqliteStore } from "./store/sqlite-store.ts";
@@ -90,7 +90,7 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
     world,
     now,
     wake: () => loop.wake(),
-    isServiceTag: (name) => tagAnswer(tags.value, name),
+    isServiceTag: (name) => serviceTagAnswer(tags.value, name),
     environment: { name: "OpenASE", suffixes: {} },
     onDefect,
   });
@@ -159,21 +159,6 @@ function tokenOf(home: string): string {
   writeFileSync(shown, `${token}\n`, { mode: 0o600 });
   chmodSync(shown, 0o600);
   return token;
-}
-
-function tagAnswer(tags: ServiceTags, name: string) {
-  const canonical = canonicalOwn(name) ?? tags.canonical(name);
-  if (canonical !== undefined) return { known: canonical };
-  return { nearest: [...tags.nearest(name)] };
-}
-
-const OWN_TAGS = [
-  ...["VirtualNetwork", "Internet", "AzureLoadBalancer"],
-  ...["AzurePlatformDNS", "AzurePlatformIMDS", "AzurePlatformLKM"],
-];
-
-function canonicalOwn(name: string): string | undefined {
-  return OWN_TAGS.find((tag) => tag.toLowerCase() === name.toLowerCase());
 }
 
 function reportTo(store: Store, log: Logger, event: ControlEvent): void {

@@ -140,7 +140,7 @@ export const INVARIANTS: Readonly<Record<string, (blueprint: Blueprint) => reado
       .flatMap(({ rules = [] }) => rules)
       .flatMap(({ sources, destinations }) => [...sources, ...destinations])
       .flatMap((match) => (match.kind === "tag" ? [match.tag] : []))
-      .filter((tag) => isPublished(tag) && (tags[tag] ?? []).length === 0),
+      .filter((tag) => isPublished(tag) && tags[tag] === undefined),
 
   "one route of a prefix is active": ({ networks }) =>
     everySubnet(networks).flatMap(({ id, routes }) =>

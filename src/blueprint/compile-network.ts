@@ -101,7 +101,11 @@ export function tagsInUse(
     [...names]
       .filter(isPublished)
       .sort()
-      .map((name) => [name, wanted.tag(name) ?? []]),
+      // An unknown tag stays away, and is found out by the checker.
+      .flatMap((name) => {
+        const prefixes = wanted.tag(name);
+        return prefixes === undefined ? [] : [[name, prefixes]];
+      }),
   );
 }
 

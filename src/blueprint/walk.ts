@@ -265,7 +265,7 @@ class Walker {
       compileRules(subnet.rules, {
         virtualNetwork: network.virtualNetwork,
         platformAddress: PLATFORM_ADDRESS as Ipv4,
-        published: (tag) => this.#blueprint.tags[tag] ?? [],
+        published: (tag) => this.#blueprint.tags[tag],
       });
     this.#gates.set(subnet, evaluate);
     const decided = evaluate(direction, packet);

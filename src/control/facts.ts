@@ -66,7 +66,11 @@ export class FactBook {
       contents.set(site.key, content.value);
     }
     return found({
-      tag: (name) => known(this.#options.tags.prefixes(name)),
+      tag: (name) => {
+        const { canonical, prefixes } = this.#options.tags;
+        // Known and empty is a tag of IPv6 prefixes alone; unknown is another matter.
+        return canonical(name) === undefined ? undefined : prefixes(name);
+      },
       certificate: (stem) => mustHave(this.#certificates.get(stem), `the key pair ${stem} was made`),
       incarnationOf: (host) => this.#options.store.get<number>(INCARNATION, host)?.value ?? 0,
       contentOf: (key) => mustHave(contents.get(key), `the content of ${key} was prepared`),
@@ -196,10 +200,6 @@ function ofType<Type extends Resource["type"]>(
   type: Type,
 ): readonly ResourceOf<Type>[] {
   return resources.filter((resource): resource is ResourceOf<Type> => resource.type === type);
-}
-
-function known<Value>(values: readonly Value[]): readonly Value[] | undefined {
-  return values.length === 0 ? undefined : values;
 }
 
 function mustHave<Value>(value: Value | undefined, promise: string): Value {

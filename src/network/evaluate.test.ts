@@ -30,7 +30,7 @@ const PUBLISHED: Readonly<Record<string, readonly Cidr[]>> = {
 const MEANING: TagMeaning = {
   virtualNetwork: ["10.0.0.0/16" as Cidr],
   platformAddress: PLATFORM,
-  published: (tag) => PUBLISHED[tag] ?? [],
+  published: (tag) => PUBLISHED[tag],
 };
 
 const packet = (of: Partial<Record<keyof Packet, string | number>> = {}): Packet =>
@@ -219,7 +219,7 @@ function scan(
     return (PUBLISHED[of.tag] ?? []).some((prefix) => contains(prefix, value));
   };
   const all = (of: SecurityRule["sourcePorts"]) =>
-    of.some(({ low, high }) => low <= 1 && high === 65_535);
+    of.some(({ low, high }) => low === 0 && high === 65_535);
   const portFits = (of: SecurityRule["sourcePorts"], value: number) =>
     one.protocol === "Icmp" ? all(of) : of.some(({ low, high }) => low <= value && value <= high);
   return list.find(

@@ -26,7 +26,7 @@ export type TagMeaning = {
   /** 168.63.129.16 */
   readonly platformAddress: Ipv4;
   /** Published prefixes; an unknown name is a broken promise: it was refused when it was read. */
-  readonly published: (tag: string) => readonly Cidr[];
+  readonly published: (tag: string) => readonly Cidr[] | undefined;
 };
 
 export type Decision = { readonly access: Access; readonly rule: SecurityRule };
@@ -90,7 +90,7 @@ function matchesProtocol(rule: SecurityRule, packet: Packet): boolean {
 }
 
 export function isAnyPort(ranges: readonly PortRange[]): boolean {
-  return ranges.some(({ low, high }) => low <= 1 && high === 65_535);
+  return ranges.some(({ low, high }) => low === 0 && high === 65_535);
 }
 
 function within(ranges: readonly PortRange[], port: number): boolean {
@@ -146,7 +146,7 @@ export function rangesOfTag(tag: string, meaning: TagMeaning): readonly AddressR
   if (tag === "Internet") return complement(network());
   if (tag === "AzureLoadBalancer" || tags.includes(tag)) return [{ low: platform, high: platform }];
   const published = meaning.published(tag);
-  must(published.length > 0, `the tag ${tag} is known`);
+  must(published !== undefined, `the tag ${tag} is known`);
   return merge(published.map(rangeOf));
 }
 

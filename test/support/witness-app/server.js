@@ -11,7 +11,7 @@ const INSTANCE = process.env.COMPUTERNAME;
 const STARTED = `${process.pid} ${Date.now()}`;
 
 const ANSWERS = {
-  "/": () => ({ instance: INSTANCE, started: STARTED }),
+  "/": (_, socket) => ({ frontEnd: socket.remoteAddress.replace("::ffff:", "") }),
   "/who": () => ({ uid: process.getuid(), gid: process.getgid(), groups: process.getgroups(), capabilities: capabilities() }),
   "/settings": () => process.env,
   "/read": ({ path }) => readFileSync(path, "utf8").slice(0, 10_000),
@@ -30,7 +30,7 @@ createServer(async (request, response) => {
   response.setHeader("content-type", "application/json");
   try {
     if (answer === undefined) throw new Error(`nothing at ${url.pathname}`);
-    const value = await answer(Object.fromEntries(url.searchParams));
+    const value = await answer(Object.fromEntries(url.searchParams), request.socket);
     response.end(JSON.stringify({ value, instance: INSTANCE, started: STARTED }));
   } catch (error) {
     response.end(JSON.stringify({ error: error.code ?? String(error), instance: INSTANCE }));

@@ -1,89 +1,101 @@
 /**
- * The gates of one network in the kernel: builds what changed beside what is in force, and swaps.
+ * The gates of one network in the kernel: what changed is put in force in one transaction.
  *
- * The swap is one transaction, so every packet meets the old rules or the new ones. Ranges that
- * rules name (tags first of all) are shared sets, never changed: other content is another set.
- * What a rule looks like is in gates.ts.
+ * Every packet meets the old rules or the new ones, at all gates. Where little changed, rules are
+ * exchanged in their chain; else a new chain is built beside the one in force and the two are
+ * swapped. Ranges that rules name (tags first of all) are shared sets, built beforehand and never
+ * changed: other content is another set. What a rule looks like is in gates.ts.
  */
 import type { Network, Subnet } from "../../../blueprint/blueprint.ts";
 import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
-import { isPublished, rangesOfTag, type TagMeaning } from "../../../network/evaluate.ts";
-import type { AddressRange, Cidr, Ipv4 } from "../../../network/prefix.ts";
-import type { SecurityRule } from "../../../network/rule.ts";
+import type { TagMeaning } from "../../../network/evaluate.ts";
+import type { AddressRange, Ipv4 } from "../../../network/prefix.ts";
 import { cutDeniedFlows } from "./conntrack.ts";
 import { GATES, rulesAt, TABLE_NAME, tableRules, type Gate } from "./gates.ts";
-import { countedRule, TableMessages, type SetKind } from "./nf-tables.ts";
-import { NetfilterSocket } from "./netfilter.ts";
+import { countedRule, setsOf, TableMessages, type SetKind, type TableRule } from "./nf-tables.ts";
+import { MOST_BYTES, NetfilterSocket } from "./netfilter.ts";
+import { tagRangesOf, type Tags } from "./tag-ranges.ts";
 
-export type Tags = Readonly<Record<string, readonly Cidr[]>>;
-
-type InForce = {
-  readonly gate: Gate;
-  readonly index: number;
-  /** Everything it was made of, to see whether it changed. */
-  readonly of: string;
-  readonly chain: string;
-  readonly sets: ReadonlySet<string>;
-};
+/** A chain as it stands in the kernel; its rules in order. */
+type Standing = { readonly chain: string; readonly rules: readonly PlacedRule[] };
+type PlacedRule = { readonly rule: TableRule; readonly key: string };
 type Change = {
   readonly gate: Gate;
   readonly index: number;
-  readonly from: InForce | undefined;
-  readonly to: InForce | undefined;
+  readonly before: Standing | undefined;
+  readonly rules: readonly PlacedRule[];
 };
 
 export class GateKeeper {
   readonly #netfilter = new NetfilterSocket();
   readonly #table = new TableMessages(TABLE_NAME);
-  readonly #inForce = new Map<string, InForce>();
+  #standing: ReadonlyMap<string, Standing & { readonly gate: Gate; readonly index: number }> = new Map();
   /** Names of sets in the kernel, by content. */
   readonly #sets = new Map<string, string>();
+  #contents = new WeakMap<readonly AddressRange[], string>();
   #generation = 0;
 
   /** Everything of the network is in force when this returns; a subnet that is gone has no gate. */
   put(network: Network, tags: Tags): void {
-    const meaning = meaningOf(network, tags);
-    const tagRanges = rememberRanges(meaning);
+    const meaning: TagMeaning = {
+      virtualNetwork: network.virtualNetwork,
+      platformAddress: PLATFORM_ADDRESS as Ipv4,
+      published: (tag) => tags[tag],
+    };
     const builds: Buffer[] = [];
     const newSets = new Map<string, string>();
-    const changes = this.#wanted(network, tags).map(({ gate, index, rules, of }): Change => {
-      const from = this.#inForce.get(keyOf(gate, index));
-      if (rules.length === 0) return { gate, index, from, to: undefined };
-      const sets = new Set<string>();
-      const planned = tableRules(rules, tagRanges, (kind, ranges) => {
-        const name = this.#setFor(kind, ranges, newSets, builds);
-        sets.add(name);
-        return name;
-      });
-      const chain = `${gate}_${index}_${(this.#generation += 1)}`;
-      builds.push(this.#table.addChain(chain), ...planned.map((rule) => this.#table.addRule(chain, rule)));
-      return { gate, index, from, to: { gate, index, of, chain, sets } };
-    });
-    const real = changes.filter(({ from, to }) => from !== undefined || to !== undefined);
-    if (real.length === 0) return;
-    this.#build(builds, real, newSets);
-    this.#swap(real);
-    this.#cutFlows(network, real, meaning);
+    const changes = this.#changes(network, meaning, newSets, builds);
+    if (changes.length === 0) return;
+    const newChains: string[] = [];
+    try {
+      const steps = changes.map((change) => this.#step(change, builds, newChains));
+      this.#netfilter.transactInPortions(builds);
+      for (const [content, name] of newSets) this.#sets.set(content, name);
+      this.#commit(changes, steps);
+    } catch (thrown) {
+      for (const chain of newChains) this.#sweep(this.#table.removeChain(chain));
+      for (const [content, name] of newSets) {
+        this.#sweep([this.#table.removeSet(name)]);
+        this.#sets.delete(content);
+      }
+      throw thrown;
+    }
+    const asking = network.subnets.filter(
+      ({ index, flushConnection }) => flushConnection && changes.some((change) => change.index === index),
+    );
+    if (asking.length > 0) cutDeniedFlows(this.#netfilter, asking, meaning);
   }
 
-  /** Gates that differ from those in force, gates to be removed included. */
-  #wanted(network: Network, tags: Tags) {
-    const gone = [...this.#inForce.values()]
+  /** Gates that differ from those that stand; new sets are written to `builds`. */
+  #changes(
+    network: Network,
+    meaning: TagMeaning,
+    newSets: Map<string, string>,
+    builds: Buffer[],
+  ): readonly Change[] {
+    const tagRanges = tagRangesOf(meaning);
+    const nameSet = (kind: SetKind, ranges: readonly AddressRange[]) => this.#setFor(kind, ranges, newSets, builds);
+    const gone = [...this.#standing.values()]
       .filter(({ index }) => !network.subnets.some((subnet) => subnet.index === index))
-      .map(({ gate, index }) => ({ gate, index, rules: [], of: "" }));
+      .map(({ gate, index, ...before }) => ({ gate, index, before, rules: [] }));
     const differing = network.subnets.flatMap((subnet) =>
-      GATES.flatMap((gate) => {
+      GATES.flatMap((gate): readonly Change[] => {
         const { index } = subnet;
-        const rules = rulesAt(gate, subnet);
-        const of = rules.length === 0 ? "" : describe(rules, network, tags);
-        return (this.#inForce.get(keyOf(gate, index))?.of ?? "") === of ? [] : [{ gate, index, rules, of }];
+        const before = this.#standing.get(keyOf(gate, index));
+        const rules = tableRules(rulesAt(gate, subnet), tagRanges, nameSet).map((rule) => ({
+          rule,
+          key: JSON.stringify(rule),
+        }));
+        return sameRules(before?.rules ?? [], rules) ? [] : [{ gate, index, before, rules }];
       }),
     );
     return [...gone, ...differing];
   }
 
   #setFor(kind: SetKind, ranges: readonly AddressRange[], made: Map<string, string>, builds: Buffer[]): string {
-    const content = `${kind} ${ranges.map(({ low, high }) => `${low}-${high}`).join()}`;
+    const content =
+      this.#contents.get(ranges) ?? `${kind} ${ranges.map(({ low, high }) => `${low}-${high}`).join()}`;
+    this.#contents.set(ranges, content);
     const known = this.#sets.get(content) ?? made.get(content);
     if (known !== undefined) return known;
     const name = `ranges_${(this.#generation += 1)}`;
@@ -92,15 +104,61 @@ export class GateKeeper {
     return name;
   }
 
-  #build(builds: readonly Buffer[], changes: readonly Change[], newSets: ReadonlyMap<string, string>): void {
-    try {
-      this.#netfilter.transactInPortions(builds);
-      for (const [content, name] of newSets) this.#sets.set(content, name);
-    } catch (thrown) {
-      for (const { to } of changes) if (to !== undefined) this.#sweep(this.#table.removeChain(to.chain));
-      for (const name of newSets.values()) this.#sweep([this.#table.removeSet(name)]);
-      throw thrown;
+  /** How a change comes in force; what can be built before is written to `builds`. */
+  #step(change: Change, builds: Buffer[], newChains: string[]) {
+    const { gate, index, before, rules } = change;
+    if (before !== undefined && rules.length > 0) {
+      const exchange = this.#exchange(before, rules);
+      if (exchange !== undefined) return { chain: before.chain, messages: exchange };
     }
+    const clear =
+      before === undefined ? [] : [this.#table.removeJump(gate, index), ...this.#table.removeChain(before.chain)];
+    if (rules.length === 0) return { chain: undefined, messages: clear };
+    const chain = `${gate}_${index}_${(this.#generation += 1)}`;
+    newChains.push(chain);
+    builds.push(this.#table.addChain(chain), ...rules.map(({ rule }) => this.#table.addRule(chain, rule)));
+    const [removeJump, ...removeChain] = clear;
+    const jump = this.#table.addJump(gate, index, chain);
+    return { chain, messages: [...(removeJump === undefined ? [] : [removeJump]), jump, ...removeChain] };
+  }
+
+  /** Messages that turn a chain into another one; undefined where building anew is better. */
+  #exchange({ chain, rules: before }: Standing, after: readonly PlacedRule[]): readonly Buffer[] | undefined {
+    const { removed, added } = difference(before, after);
+    if (removed.length + added.length > (before.length + after.length) / 4) return undefined;
+    const handles = this.#netfilter.dump(this.#table.listRules(chain)).map((answer) => countedRule(answer).handle);
+    if (handles.length !== before.length) return undefined;
+    const messages = [
+      ...added.map(({ rule, at }) => this.#table.addRule(chain, rule, at === undefined ? undefined : handles[at])),
+      ...removed.flatMap((at) => {
+        const handle = handles[at];
+        return handle === undefined ? [] : [this.#table.removeRule(chain, handle)];
+      }),
+    ];
+    const size = messages.reduce((sum, { length }) => sum + length, 0);
+    return size < MOST_BYTES / (2 * GATES.length) ? messages : undefined;
+  }
+
+  #commit(
+    changes: readonly Change[],
+    steps: readonly { readonly chain: string | undefined; readonly messages: readonly Buffer[] }[],
+  ): void {
+    const next = new Map(this.#standing);
+    changes.forEach(({ gate, index, rules }, at) => {
+      const chain = steps[at]?.chain;
+      if (chain === undefined) next.delete(keyOf(gate, index));
+      else next.set(keyOf(gate, index), { gate, index, chain, rules });
+    });
+    const used = new Set(
+      [...next.values()].flatMap(({ rules }) => rules.flatMap(({ rule }) => setsOf(rule))),
+    );
+    const unused = [...this.#sets].filter(([, name]) => !used.has(name));
+    this.#netfilter.transact([
+      ...steps.flatMap(({ messages }) => messages),
+      ...unused.map(([, name]) => this.#table.removeSet(name)),
+    ]);
+    for (const [content] of unused) this.#sets.delete(content);
+    this.#standing = next;
   }
 
   /** Removes half-built things; those that were never built are not missed. */
@@ -112,36 +170,9 @@ export class GateKeeper {
     }
   }
 
-  #swap(changes: readonly Change[]): void {
-    const jumps = changes.flatMap(({ gate, index, from, to }) => [
-      ...(from === undefined ? [] : [this.#table.removeJump(gate, index)]),
-      ...(to === undefined ? [] : [this.#table.addJump(gate, index, to.chain)]),
-    ]);
-    const replaced = changes.flatMap(({ from }) => (from === undefined ? [] : this.#table.removeChain(from.chain)));
-    const next = new Map(this.#inForce);
-    for (const { gate, index, to } of changes) {
-      if (to === undefined) next.delete(keyOf(gate, index));
-      else next.set(keyOf(gate, index), to);
-    }
-    const used = new Set([...next.values()].flatMap(({ sets }) => [...sets]));
-    const unused = [...this.#sets].filter(([, name]) => !used.has(name));
-    this.#netfilter.transact([...jumps, ...replaced, ...unused.map(([, name]) => this.#table.removeSet(name))]);
-    for (const [content] of unused) this.#sets.delete(content);
-    this.#inForce.clear();
-    for (const [key, gate] of next) this.#inForce.set(key, gate);
-  }
-
-  /** Only where the group asks for it; otherwise established flows go on as they were. */
-  #cutFlows(network: Network, changes: readonly Change[], meaning: TagMeaning): void {
-    const changed = network.subnets.filter(
-      (subnet) => subnet.flushConnection && changes.some(({ index }) => index === subnet.index),
-    );
-    if (changed.length > 0) cutDeniedFlows(this.#netfilter, changed, meaning);
-  }
-
-  /** Packets counted so far by the rules of a gate, by their comment. */
+  /** Packets counted so far by the deny rules of a gate, by their comment. */
   counted(gate: Gate, subnet: Subnet): ReadonlyMap<string, number> {
-    const chain = this.#inForce.get(keyOf(gate, subnet.index))?.chain;
+    const chain = this.#standing.get(keyOf(gate, subnet.index))?.chain;
     if (chain === undefined) return new Map();
     const rules = this.#netfilter.dump(this.#table.listRules(chain)).map(countedRule);
     return new Map(rules.map(({ comment, packets }) => [comment, packets]));
@@ -156,30 +187,38 @@ function keyOf(gate: Gate, index: number): string {
   return `${gate} ${index}`;
 }
 
-function meaningOf(network: Network, tags: Tags): TagMeaning {
-  return {
-    virtualNetwork: network.virtualNetwork,
-    platformAddress: PLATFORM_ADDRESS as Ipv4,
-    published: (tag) => tags[tag] ?? [],
-  };
+function sameRules(one: readonly PlacedRule[], other: readonly PlacedRule[]): boolean {
+  return one.length === other.length && one.every(({ key }, at) => key === other[at]?.key);
 }
 
-/** Tags are worked out once per change. One without IPv4 prefixes matches no IPv4 packet. */
-function rememberRanges(meaning: TagMeaning): (tag: string) => readonly AddressRange[] {
-  const known = new Map<string, readonly AddressRange[]>();
-  return (tag) => {
-    const ranges =
-      known.get(tag) ??
-      (isPublished(tag) && meaning.published(tag).length === 0 ? [] : rangesOfTag(tag, meaning));
-    known.set(tag, ranges);
-    return ranges;
+/**
+ * Both lists are walked by priority. An added rule stands before the kept rule `at`, or last.
+ */
+function difference(before: readonly PlacedRule[], after: readonly PlacedRule[]) {
+  const removed: number[] = [];
+  const added: { readonly rule: TableRule; readonly at: number | undefined }[] = [];
+  let waiting: TableRule[] = [];
+  const place = (at: number | undefined) => {
+    for (const rule of waiting) added.push({ rule, at });
+    waiting = [];
   };
+  let old = 0;
+  for (const next of after) {
+    for (; old < before.length; old += 1) {
+      const here = before[old];
+      if (here === undefined || here.key === next.key || priorityOf(next) < priorityOf(here)) break;
+      removed.push(old);
+    }
+    if (before[old]?.key === next.key) {
+      place(old);
+      old += 1;
+    } else waiting.push(next.rule);
+  }
+  for (; old < before.length; old += 1) removed.push(old);
+  place(undefined);
+  return { removed, added };
 }
 
-function describe(rules: readonly SecurityRule[], network: Network, tags: Tags): string {
-  const named = new Set<string>();
-  for (const { sources, destinations } of rules)
-    for (const match of [...sources, ...destinations]) if (match.kind === "tag") named.add(match.tag);
-  const contents = [...named].sort().map((tag) => `${tag}=${(tags[tag] ?? []).join()}`);
-  return [JSON.stringify(rules), network.virtualNetwork.join(), ...contents].join("\n");
+function priorityOf({ rule }: PlacedRule): number {
+  return Number(rule.comment);
 }

@@ -6,7 +6,7 @@
 import { closeSync } from "node:fs";
 
 import { netlinkSocket, receiveWaiting, send, SystemCallError } from "./libc.ts";
-import { NetlinkWriter, NLM_F_ACK, NLMSG_DONE, NLMSG_ERROR } from "./netlink-writer.ts";
+import { NetlinkWriter, NLMSG_DONE, NLMSG_ERROR } from "./netlink-writer.ts";
 
 const NETLINK_NETFILTER = 12;
 const NFNL_MSG_BATCH_BEGIN = 0x10;
@@ -18,7 +18,7 @@ const HEADER = 16;
 const ATTRIBUTES_AT = HEADER + 4;
 
 /** Stays below the usual send buffer (212,992 bytes), which nobody without privilege may raise. */
-const MOST_BYTES = 190_000;
+export const MOST_BYTES = 190_000;
 
 export class NetfilterSocket {
   readonly #fd: number;
@@ -109,6 +109,3 @@ const BATCH_BEGIN = new NetlinkWriter()
 const BATCH_END = new NetlinkWriter()
   .begin(NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)
   .finish();
-
-/** An acknowledgement asked for, where there would be none. */
-export const ACKNOWLEDGED = NLM_F_ACK;

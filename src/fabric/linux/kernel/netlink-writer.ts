@@ -76,11 +76,33 @@ export class NetlinkWriter {
     return this;
   }
 
+  u64(type: number, value: bigint): this {
+    this.#head(type, 8);
+    this.#bytes.writeBigUInt64BE(value, this.#end);
+    this.#end += 8;
+    return this;
+  }
+
   /** The machine's own order, as interface groups and marks are. */
   u32Own(type: number, value: number): this {
     this.#head(type, 4);
     this.#bytes.writeInt32LE(value | 0, this.#end);
     this.#end += 4;
+    return this;
+  }
+
+  /** A number of so many bytes, in network order. */
+  number(type: number, value: number, length: number): this {
+    this.#head(type, length);
+    this.#bytes.writeInt32LE(0, this.#end);
+    this.#bytes.writeUIntBE(value, this.#end, length);
+    this.#end += 4;
+    return this;
+  }
+
+  /** Like `nest`, where what is inside takes so many bytes. */
+  open(type: number, length: number): this {
+    this.#head(type | NESTED, length);
     return this;
   }
 

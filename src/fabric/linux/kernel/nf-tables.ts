@@ -66,8 +66,10 @@ export class TableMessages {
     return [this.#begin(DELRULE, 0).text(2, name).finish(), this.#begin(DELCHAIN, 0).text(3, name).finish()];
   }
 
-  addRule(chain: string, { expressions, verdict, comment }: TableRule): Buffer {
-    const to = this.#begin(NEWRULE, NLM_F_CREATE | NLM_F_APPEND).text(2, chain);
+  /** @param before handle of the rule that shall follow; otherwise the new one is the last */
+  addRule(chain: string, { expressions, verdict, comment }: TableRule, before?: bigint): Buffer {
+    const to = this.#begin(NEWRULE, NLM_F_CREATE | (before === undefined ? NLM_F_APPEND : 0)).text(2, chain);
+    if (before !== undefined) to.u64(6, before);
     to.nest(4, () => {
       for (const expression of expressions) this.#expression(expression);
       // A counter costs memory on every processor; only denials are asked for.
@@ -76,6 +78,10 @@ export class TableMessages {
     });
     const text = Buffer.from(`${comment}\0`);
     return to.raw(7, Buffer.concat([Buffer.from([0, text.length]), text])).finish();
+  }
+
+  removeRule(chain: string, handle: bigint): Buffer {
+    return this.#begin(DELRULE, 0).text(2, chain).u64(3, handle).finish();
   }
 
   #expression(expression: Expression): void {
@@ -159,11 +165,10 @@ export class TableMessages {
 
   #element(value: number, length: number, end?: "end"): void {
     const INTERVAL_END = 1;
-    const to = this.#writer;
-    to.nest(1, () => {
-      to.nest(1, () => to.raw(1, numberBytes(value, length)));
-      if (end !== undefined) to.u32(3, INTERVAL_END);
-    });
+    const KEY = 8;
+    const ended = end === undefined ? 0 : 8;
+    const to = this.#writer.open(1, 4 + KEY + ended).open(1, KEY).number(1, value, length);
+    if (ended > 0) to.u32(3, INTERVAL_END);
   }
 
   removeSet(name: string): Buffer {
@@ -213,13 +218,23 @@ function numberBytes(value: number, length: number): Buffer {
   return bytes;
 }
 
-/** Comment and counted packets of a rule, from the answer to `listRules`. */
-export function countedRule(answer: Buffer): { readonly comment: string; readonly packets: number } {
+/** Names of the sets a rule looks into. */
+export function setsOf({ expressions }: TableRule): readonly string[] {
+  return expressions.flatMap((expression) => ("set" in expression ? [expression.set] : []));
+}
+
+/** What an answer to `listRules` says of one rule; only those with a counter count. */
+export function countedRule(answer: Buffer): {
+  readonly handle: bigint;
+  readonly comment: string;
+  readonly packets: number;
+} {
   const rule = attributesOf(answer);
   const expressions = attributeList(rule.get(4) ?? Buffer.alloc(0)).map(([, part]) => attributesOf(part));
   const counter = expressions.find((part) => part.get(1)?.toString("latin1") === "counter\0")?.get(2);
   const packets = counter && attributesOf(counter).get(2);
   return {
+    handle: rule.get(3)?.readBigUInt64BE() ?? 0n,
     comment: rule.get(7)?.subarray(2, -1).toString() ?? "",
     packets: packets === undefined ? 0 : Number(packets.readBigUInt64BE()),
   };

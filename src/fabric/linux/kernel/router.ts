@@ -10,13 +10,14 @@ import { addressAt, encloses, parseCidr, type Cidr, type Ipv4 } from "../../../n
 import type { Route } from "../../../network/route.ts";
 import { ownAddressOutside, closedEdge, publicBalancers, sourceAddresses, TO_NETWORK, TO_WORLD } from "./edge.ts";
 import { readDenied } from "./denied.ts";
-import { GateKeeper, type Tags } from "./gate-keeper.ts";
+import { GateKeeper } from "./gate-keeper.ts";
 import * as gates from "./gates.ts";
 import { closeNamespace, createNamespace, inNamespace, type Namespace } from "./libc.ts";
 import { hostPrefix, MAIN_TABLE, Rtnetlink, type KernelRoute } from "./netlink.ts";
 import { Nft } from "./nft.ts";
 import { spaceOf } from "./space.ts";
 import { applySettings, trackStrictly } from "./sysctl.ts";
+import type { Tags } from "./tag-ranges.ts";
 import type { DeniedCount, Space } from "./kernel.ts";
 
 /** Indexes of links are chosen, so that nobody has to look them up. */

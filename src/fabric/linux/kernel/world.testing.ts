@@ -1,11 +1,11 @@
 /**
  * Pieces for tests that build worlds in the kernel: short ways to write networks, rules and hosts,
- * and one real use of a flow. Nothing is asserted here; that is kernel.test.ts.
+ * and one real use of a flow. Nothing is asserted here; that is in the tests.
  */
 import { createServer } from "node:net";
 
 import { describeProblem, must, type Result } from "../../../base/problem.ts";
-import type { Host, Network, Subnet } from "../../../blueprint/blueprint.ts";
+import type { Host, Network, Subnet, Translation } from "../../../blueprint/blueprint.ts";
 import type { Cidr, Ipv4 } from "../../../network/prefix.ts";
 import type { NextHop, Route } from "../../../network/route.ts";
 import {
@@ -21,9 +21,8 @@ import { openKernel } from "./open-kernel.ts";
 export const CLIENT = "203.0.113.10";
 export const MANAGER = "198.51.100.7";
 export const STRANGER = "203.0.113.99";
-export const VIP = "198.18.0.4";
 /** How long silence must last to count as silence. */
-const PATIENCE_MS = 300;
+const PATIENCE_MS = 700;
 
 export function ok<Value>(result: Result<Value>): Value {
   if (!result.ok) throw new Error(describeProblem(result.problem));
@@ -54,34 +53,53 @@ export function internetHost(name: string, address: string): Host {
   };
 }
 
-export function subnetHost(
-  name: string,
-  address: string,
-  more: { readonly subnet?: string; readonly network?: string; readonly forwards?: boolean } = {},
-): Host {
+/** One network of the world, for one scenario: others stand beside it at the same time. */
+export type Place = {
+  readonly kernel: Kernel;
+  readonly id: string;
+  readonly vip: string;
+  readonly put: (subnets: readonly Subnet[], more?: Partial<Network>) => void;
+  readonly balance: (translations: readonly Translation[]) => void;
+  /** In the subnet the third number of its address names. */
+  readonly host: (name: string, address: string, forwards?: "forwards") => Space;
+  readonly visitor: (name: string, address: string) => Space;
+  readonly platform: () => Space;
+  readonly removeHost: (name: string) => void;
+};
+
+export function placeIn(kernel: Kernel, index: number): Place {
+  const id = `net${index}`;
+  const vip = `198.18.${index}.4`;
+  const create = (name: string, place: Host["place"], forwards: boolean) =>
+    ok(
+      kernel.createHost({ name: `${id}-${name}`, place, role: "Machine", forwards, programs: [] }),
+    );
   return {
-    name,
-    place: {
-      kind: "subnet",
-      network: more.network ?? "net",
-      subnet: more.subnet ?? "one",
-      address: address as Ipv4,
-    },
-    role: "Machine",
-    forwards: more.forwards ?? false,
-    programs: [],
+    kernel,
+    id,
+    vip,
+    put: (subnets, more) => void ok(kernel.putNetwork(network(subnets, { id, index, vip, ...more }))),
+    balance: (translations) => void ok(kernel.putTranslations(id, translations)),
+    host: (name, address, forwards) =>
+      create(
+        name,
+        {
+          kind: "subnet",
+          network: id,
+          subnet: subnet(Number(address.split(".")[2])).id,
+          address: address as Ipv4,
+        },
+        forwards !== undefined,
+      ),
+    visitor: (name, address) =>
+      create(name, { kind: "visitor", network: id, address: address as Ipv4 }, false),
+    platform: () => spaceIn(kernel, { kind: "load-balancer", network: id }),
+    removeHost: (name) => void ok(kernel.removeHost(`${id}-${name}`)),
   };
 }
 
-export function visitor(name: string, address: string): Host {
-  return {
-    name,
-    place: { kind: "visitor", network: "net", address: address as Ipv4 },
-    role: "Visitor",
-    forwards: false,
-    programs: [],
-  };
-}
+/** What a scenario saw, as JSON; its test says what it should have been. */
+export type Scenario = (at: Place) => Promise<unknown>;
 
 export function route(prefix: string, nextHop: NextHop): Route {
   return { name: prefix, source: "User", prefix: prefix as Cidr, nextHop, state: "Active" };
@@ -113,22 +131,19 @@ export function subnet(
 
 export function network(
   subnets: readonly Subnet[],
-  more: {
-    readonly id?: string;
-    readonly index?: number;
-    readonly publicAddresses?: Network["publicAddresses"];
-  } = {},
+  { vip, ...more }: Partial<Network> & { readonly vip: string },
 ): Network {
-  const prefixes = ["10.0.0.0/16" as Cidr];
+  const prefixes = more.prefixes ?? ["10.0.0.0/16" as Cidr];
   return {
-    id: more.id ?? "net",
-    name: more.id ?? "net",
-    index: more.index ?? 1,
+    id: "net",
+    name: "net",
+    index: 1,
     prefixes,
     virtualNetwork: prefixes,
     subnets,
-    publicAddresses: more.publicAddresses ?? [{ address: VIP as Ipv4, sourceOf: prefixes }],
+    publicAddresses: [{ address: vip as Ipv4, sourceOf: prefixes }],
     translations: [],
+    ...more,
   };
 }
 
@@ -182,7 +197,6 @@ export function spaceIn(kernel: Kernel, of: SpaceName): Space {
   return space;
 }
 
-export const hostSpace = (kernel: Kernel, name: string) => spaceIn(kernel, { kind: "host", name });
 export const outside = (kernel: Kernel, from: string) =>
   spaceIn(kernel, { kind: "internet", address: from });
 
@@ -209,7 +223,7 @@ export async function call(from: Space, to: string, port: number): Promise<strin
       socket.destroy();
       resolve(said);
     };
-    socket.setTimeout(PATIENCE_MS, () => end("connected, then silence"));
+    setTimeout(() => setImmediate(() => end("connected, then silence")), PATIENCE_MS).unref();
     socket.once("error", (error) => end(error.message));
     socket.once("data", (said: Buffer) => end(said.toString().trim()));
   });
@@ -219,7 +233,8 @@ export async function call(from: Space, to: string, port: number): Promise<strin
 export async function ask(from: Space, own: string, to: string, port: number): Promise<string> {
   const socket = ok(await from.sockets.udp({ address: own, port: 0 }));
   return new Promise((resolve) => {
-    const timer = setTimeout(() => end("silence"), PATIENCE_MS);
+    // What came while this process was busy is read first.
+    const timer = setTimeout(() => setImmediate(() => end("silence")), PATIENCE_MS);
     const end = (said: string) => {
       clearTimeout(timer);
       socket.close();
