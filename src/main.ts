@@ -15,7 +15,9 @@ import { declined, found, problemOf, type Problem, type Result } from "./base/pr
 keepCompiledCode();
 const [command, ...rest] = process.argv.slice(2);
 
-const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<Result<"started" | "done">>>> = {
+const COMMANDS: Readonly<
+  Record<string, (args: readonly string[]) => Promise<Result<"started" | "done">>>
+> = {
   control: async (args) => {
     const { values } = parseArgs({
       args: [...args],
@@ -39,7 +41,9 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<Res
       home: needed("--home", values.home),
       entry: import.meta.filename,
       ports,
-      ...(suspendAfter === undefined ? {} : { suspendAfterMs: numberOf("--suspend-after", suspendAfter) }),
+      ...(suspendAfter === undefined
+        ? {}
+        : { suspendAfterMs: numberOf("--suspend-after", suspendAfter) }),
     });
   },
   fabric: async (args) => {
@@ -63,7 +67,10 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<Res
 
 try {
   const run = COMMANDS[command ?? ""];
-  const ended = run === undefined ? declined(wrongUse(`no such command: ${command ?? "none"}`)) : await run(rest);
+  const ended =
+    run === undefined
+      ? declined(wrongUse(`no such command: ${command ?? "none"}`))
+      : await run(rest);
   if (!ended.ok) giveUp(ended.problem);
   writeCompiledCode();
 } catch (thrown) {
@@ -88,7 +95,8 @@ function needed(flag: string, value: string | undefined): string {
 
 function numberOf(flag: string, value: string | undefined): number {
   const number = Number(needed(flag, value));
-  if (!Number.isInteger(number) || number < 0) giveUp(wrongUse(`${flag} is not a number: ${value ?? ""}`));
+  if (!Number.isInteger(number) || number < 0)
+    giveUp(wrongUse(`${flag} is not a number: ${value ?? ""}`));
   return number;
 }
 

@@ -4,7 +4,15 @@
  * It may die at any instant: the world goes on, and the next start adopts it.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 
 import { pino, type Logger } from "pino";
@@ -40,7 +48,9 @@ const LOCATION = "local";
 const LOOPBACK = "127.0.0.1";
 const LARGEST_UPLOAD_BYTES = 2 ** 30;
 const VERSION = (
-  JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { readonly version: string }
+  JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    readonly version: string;
+  }
 ).version;
 
 export async function runControl(options: ControlOptions): Promise<Result<"started">> {
@@ -82,7 +92,13 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
     suspendAfterMs: options.suspendAfterMs ?? SUSPEND_AFTER_MS,
     report,
   });
-  const world: World = openWorld({ store, fabric: fabric.value, loop: () => loop, facts, tags: tags.value });
+  const world: World = openWorld({
+    store,
+    fabric: fabric.value,
+    loop: () => loop,
+    facts,
+    tags: tags.value,
+  });
   const onDefect = (thrown: unknown) => log.error({ err: thrown }, "defect");
   const plane = openControlPlane({
     store,
@@ -153,7 +169,8 @@ function makeFolders(home: string): void {
 /** The key of this installation's API, made once. */
 function tokenOf(home: string): string {
   const kept = join(home, "state", "token");
-  if (!existsSync(kept)) writeFileSync(kept, randomBytes(32).toString("base64url"), { mode: 0o600 });
+  if (!existsSync(kept))
+    writeFileSync(kept, randomBytes(32).toString("base64url"), { mode: 0o600 });
   const token = readFileSync(kept, "utf8").trim();
   const shown = join(home, "run", "token");
   writeFileSync(shown, `${token}\n`, { mode: 0o600 });

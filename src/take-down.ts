@@ -17,7 +17,9 @@ export async function takeDown(home: string, what: "purge" | "keep"): Promise<Re
   if (!world.ok) return world;
   await rm(join(home, "run"), { recursive: true, force: true });
   if (what === "purge") await purgeHome(home);
-  process.stdout.write(world.value === "ended" || ended.value === "ended" ? "ended\n" : "nothing was running\n");
+  process.stdout.write(
+    world.value === "ended" || ended.value === "ended" ? "ended\n" : "nothing was running\n",
+  );
   return found("done");
 }
 
@@ -43,7 +45,9 @@ async function endControl(home: string): Promise<Result<"ended" | "none">> {
 
 function readPid(home: string): number | undefined {
   try {
-    const { pid } = JSON.parse(readFileSync(join(home, "run", "control.json"), "utf8")) as { readonly pid?: number };
+    const { pid } = JSON.parse(readFileSync(join(home, "run", "control.json"), "utf8")) as {
+      readonly pid?: number;
+    };
     return pid;
   } catch {
     return undefined;

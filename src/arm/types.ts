@@ -20,7 +20,12 @@ import {
   renderPublicIpAddress,
 } from "./types/addresses.ts";
 import type { Parsed, ParseRequest } from "./types/body.ts";
-import { isForwardingFirewall, DECLARED_TYPES, parseDeclared, renderDeclared } from "./types/declared.ts";
+import {
+  isForwardingFirewall,
+  DECLARED_TYPES,
+  parseDeclared,
+  renderDeclared,
+} from "./types/declared.ts";
 import {
   parseHostingEnvironment,
   parseResourceGroup,

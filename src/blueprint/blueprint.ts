@@ -68,11 +68,20 @@ export type Translation = {
   readonly address: Ipv4;
   readonly protocol: "Tcp" | "Udp";
   readonly port: number;
-  readonly targets: readonly { readonly host: string; readonly address: Ipv4; readonly port: number }[];
+  readonly targets: readonly {
+    readonly host: string;
+    readonly address: Ipv4;
+    readonly port: number;
+  }[];
 };
 
 export type Place =
-  | { readonly kind: "subnet"; readonly network: string; readonly subnet: string; readonly address: Ipv4 }
+  | {
+      readonly kind: "subnet";
+      readonly network: string;
+      readonly subnet: string;
+      readonly address: Ipv4;
+    }
   /** A host of the world outside, on one public address. */
   | { readonly kind: "internet"; readonly address: Ipv4 }
   /** Stands in a network but in no subnet: a visitor's place, subject to no group. */
@@ -124,7 +133,11 @@ export type RoleAgent = {
   /** Present on the management role only: 454/455 with mutual TLS, and whom it commands. */
   readonly management?: {
     readonly tls: CertificateFiles;
-    readonly peers: readonly { readonly host: string; readonly address: Ipv4; readonly port: number }[];
+    readonly peers: readonly {
+      readonly host: string;
+      readonly address: Ipv4;
+      readonly port: number;
+    }[];
   };
 };
 
@@ -139,7 +152,11 @@ export type FrontEnd = {
     /** False: answers 403 as Azure does for a stopped app. */
     readonly running: boolean;
     readonly httpsOnly: boolean;
-    readonly backends: readonly { readonly name: string; readonly address: Ipv4; readonly port: number }[];
+    readonly backends: readonly {
+      readonly name: string;
+      readonly address: Ipv4;
+      readonly port: number;
+    }[];
   }[];
   /** Each chosen by the name the client asks for (SNI); the first is the default. */
   readonly certificates: readonly CertificateFiles[];
@@ -151,7 +168,9 @@ export type App = {
   readonly name: string;
   readonly site: string;
   readonly siteId: string;
-  readonly runtime: { readonly kind: "node"; readonly command?: string } | { readonly kind: "static" };
+  readonly runtime:
+    | { readonly kind: "node"; readonly command?: string }
+    | { readonly kind: "static" };
   /** Folder of the site's content (wwwroot); shared by all instances. */
   readonly content: string;
   /** Changes when content was deployed or a restart was asked for. */

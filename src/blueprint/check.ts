@@ -14,7 +14,10 @@ import type { Blueprint, Host, Network, Subnet } from "./blueprint.ts";
 export const INVARIANTS: Readonly<Record<string, (blueprint: Blueprint) => readonly string[]>> = {
   "host names are unique": ({ hosts }) => repeated(hosts.map(({ name }) => name)),
 
-  "every host of a subnet stands in a subnet that exists, outside the network's own addresses": ({ networks, hosts }) =>
+  "every host of a subnet stands in a subnet that exists, outside the network's own addresses": ({
+    networks,
+    hosts,
+  }) =>
     hosts.flatMap(({ name, place }) => {
       if (place.kind !== "subnet") return [];
       const subnet = subnetOf(networks, place.subnet);
@@ -26,9 +29,9 @@ export const INVARIANTS: Readonly<Record<string, (blueprint: Blueprint) => reado
 
   "no address is held twice": ({ networks, hosts }) => {
     const balancers = networks.flatMap(({ id, translations }) =>
-      [...new Set(translations.filter(({ at }) => at === "router").map(({ address }) => address))].map(
-        (address) => `${id} ${address}`,
-      ),
+      [
+        ...new Set(translations.filter(({ at }) => at === "router").map(({ address }) => address)),
+      ].map((address) => `${id} ${address}`),
     );
     const held = hosts.map(({ place }) =>
       place.kind === "internet" ? `internet ${place.address}` : `${place.network} ${place.address}`,
@@ -76,11 +79,17 @@ export const INVARIANTS: Readonly<Record<string, (blueprint: Blueprint) => reado
   "every edge translation is at a public address of its network": ({ networks }) =>
     networks.flatMap(({ publicAddresses, translations }) =>
       translations
-        .filter(({ at, address }) => at === "edge" && !publicAddresses.some((own) => own.address === address))
+        .filter(
+          ({ at, address }) =>
+            at === "edge" && !publicAddresses.some((own) => own.address === address),
+        )
         .map(({ address }) => address),
     ),
 
-  "every translation leads to hosts that exist, at their address, and to at least one": ({ networks, hosts }) => {
+  "every translation leads to hosts that exist, at their address, and to at least one": ({
+    networks,
+    hosts,
+  }) => {
     const byName = new Map(hosts.map((host) => [host.name, host]));
     return networks.flatMap(({ translations }) =>
       translations
@@ -95,7 +104,9 @@ export const INVARIANTS: Readonly<Record<string, (blueprint: Blueprint) => reado
 
   "an address and port are translated once": ({ networks }) =>
     networks.flatMap(({ id, translations }) =>
-      repeated(translations.map(({ address, port, protocol }) => `${id} ${address}:${port}/${protocol}`)),
+      repeated(
+        translations.map(({ address, port, protocol }) => `${id} ${address}:${port}/${protocol}`),
+      ),
     ),
 
   "programs listen at their host's address": ({ hosts }) =>
@@ -111,7 +122,9 @@ export const INVARIANTS: Readonly<Record<string, (blueprint: Blueprint) => reado
 
   "front ends lead to apps that exist": ({ hosts }) => {
     const listening = new Set(
-      hosts.flatMap((host) => portsOf(host).map((port) => `${environmentOf(host)} ${host.place.address}:${port}`)),
+      hosts.flatMap((host) =>
+        portsOf(host).map((port) => `${environmentOf(host)} ${host.place.address}:${port}`),
+      ),
     );
     return hosts.flatMap((host) =>
       host.programs.flatMap((program) =>
@@ -144,7 +157,9 @@ export const INVARIANTS: Readonly<Record<string, (blueprint: Blueprint) => reado
 
   "one route of a prefix is active": ({ networks }) =>
     everySubnet(networks).flatMap(({ id, routes }) =>
-      repeated(routes.filter(({ state }) => state === "Active").map(({ prefix }) => `${id} ${prefix}`)),
+      repeated(
+        routes.filter(({ state }) => state === "Active").map(({ prefix }) => `${id} ${prefix}`),
+      ),
     ),
 };
 

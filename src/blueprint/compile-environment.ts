@@ -66,7 +66,11 @@ export function compileEnvironment(
     .all("Microsoft.Web/serverfarms")
     .filter((plan) => plan.environment.key === environment.key);
   const instances = plans.reduce((sum, plan) => sum + plan.capacity, 0);
-  const size = { kind: environment.kind, instances, frontEndScaleFactor: environment.frontEndScaleFactor };
+  const size = {
+    kind: environment.kind,
+    instances,
+    frontEndScaleFactor: environment.frontEndScaleFactor,
+  };
   const needed = addressesAtRest(size);
   if (sizeOf(subnet.prefix) < needed)
     return declined({
@@ -104,10 +108,14 @@ class HostDraft {
   ): Result<CompiledEnvironment> {
     const domain = environmentDomain(this.#environment);
     const roles = Object.entries(counts).flatMap(([role, count]) =>
-      Array.from({ length: count }, (_, index) => this.#bareHost(role as InfrastructureRole, index)),
+      Array.from({ length: count }, (_, index) =>
+        this.#bareHost(role as InfrastructureRole, index),
+      ),
     );
     const internal =
-      this.#environment.kind === "Internal" ? this.#address(`${this.#environment.key} ilb`) : undefined;
+      this.#environment.kind === "Internal"
+        ? this.#address(`${this.#environment.key} ilb`)
+        : undefined;
     const workers = plans.flatMap((plan) => this.#workersOf(declared, plan));
     const sites = this.#sitesOf(declared, plans, workers);
     const all = [...roles, ...workers];
@@ -130,13 +138,21 @@ class HostDraft {
   #publicNames(domain: string): Record<string, Ipv4> {
     const names = [domain, doorwayDomain(this.#environment.name)];
     return Object.fromEntries(
-      names.flatMap((name) => [name, `*.${name}`, `*.scm.${name}`]).map((name) => [name, this.#vip]),
+      names
+        .flatMap((name) => [name, `*.${name}`, `*.scm.${name}`])
+        .map((name) => [name, this.#vip]),
     );
   }
 
   #address(owner: string): Ipv4 {
     const { prefix, key } = this.#subnet;
-    const address = this.#ledger.address(key, prefix, owner, FIRST_HOST_OFFSET, lastHostOffset(prefix));
+    const address = this.#ledger.address(
+      key,
+      prefix,
+      owner,
+      FIRST_HOST_OFFSET,
+      lastHostOffset(prefix),
+    );
     if (address === undefined) throw new Error("broken promise: the subnet was counted to suffice");
     return address;
   }
@@ -201,7 +217,8 @@ class HostDraft {
     workers: readonly Host[],
   ): FrontEnd["sites"] {
     const domain = environmentDomain(this.#environment);
-    const doorway = this.#environment.kind === "External" ? [doorwayDomain(this.#environment.name)] : [];
+    const doorway =
+      this.#environment.kind === "External" ? [doorwayDomain(this.#environment.name)] : [];
     return plans.flatMap((plan) =>
       sitesOfPlan(declared, plan).map((site) => ({
         name: this.#ledger.stem(site.key, site.name),
@@ -215,7 +232,9 @@ class HostDraft {
         httpsOnly: site.httpsOnly,
         backends: workers.flatMap((worker) =>
           worker.programs
-            .filter((program): program is App => program.kind === "app" && program.siteId === site.id)
+            .filter(
+              (program): program is App => program.kind === "app" && program.siteId === site.id,
+            )
             .map(({ address, port }) => ({ name: worker.name, address, port })),
         ),
       })),
@@ -233,7 +252,9 @@ class HostDraft {
       internalPorts: internalPorts(host.name),
       keepAlive: host.role === "FrontEnd" || host.role === "Management",
       echoAddress: this.#vip,
-      commandedFrom: all.filter(({ role }) => role === "Management").map(({ place }) => place.address),
+      commandedFrom: all
+        .filter(({ role }) => role === "Management")
+        .map(({ place }) => place.address),
       ...(host.role === "Management"
         ? {
             management: {
@@ -263,13 +284,14 @@ class HostDraft {
     frontEnds: readonly Host[],
     internal: Ipv4 | undefined,
   ): readonly Translation[] {
-    const to = (targets: readonly Host[], at: "edge" | "router", address: Ipv4) => (port: number) => ({
-      at,
-      address,
-      protocol: "Tcp" as const,
-      port,
-      targets: targets.map(({ name, place }) => ({ host: name, address: place.address, port })),
-    });
+    const to =
+      (targets: readonly Host[], at: "edge" | "router", address: Ipv4) => (port: number) => ({
+        at,
+        address,
+        protocol: "Tcp" as const,
+        port,
+        targets: targets.map(({ name, place }) => ({ host: name, address: place.address, port })),
+      });
     const management = hosts.filter(({ role }) => role === "Management");
     const web = [APP_PORTS.web.http, APP_PORTS.web.https];
     return [

@@ -4,7 +4,16 @@
  * Hosts and translations are not decided here.
  */
 import type { ResourceOf } from "../arm/resources.ts";
-import { cidrAround, contains, encloses, overlap, rangeOf, numberToIpv4, type Cidr, type Ipv4 } from "../network/prefix.ts";
+import {
+  cidrAround,
+  contains,
+  encloses,
+  overlap,
+  rangeOf,
+  numberToIpv4,
+  type Cidr,
+  type Ipv4,
+} from "../network/prefix.ts";
 import { isPublished } from "../network/evaluate.ts";
 import { effectiveRoutes } from "../network/select-route.ts";
 import { defaultRules, type SecurityRule } from "../network/rule.ts";

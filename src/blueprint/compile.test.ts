@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
 
-import { idOf, machine, NETWORK_ID, sketch, wanted, type Sketch } from "../../test/support/resources.ts";
+import {
+  idOf,
+  machine,
+  NETWORK_ID,
+  sketch,
+  wanted,
+  type Sketch,
+} from "../../test/support/resources.ts";
 import { addressesAtRest } from "../environment/addresses.ts";
 import type { Blueprint } from "./blueprint.ts";
 import { checkBlueprint } from "./check.ts";
@@ -33,16 +40,24 @@ describe("compiling resources to a blueprint", () => {
     const web = (blueprint: Blueprint) =>
       blueprint.networks[0]?.translations.filter(({ port }) => port === 80) ?? [];
     const external = compiled().blueprint;
-    expect(web(external)).toMatchObject([{ at: "edge", address: external.networks[0]?.publicAddresses[0]?.address }]);
+    expect(web(external)).toMatchObject([
+      { at: "edge", address: external.networks[0]?.publicAddresses[0]?.address },
+    ]);
     expect(external.internet.names["*.shop.p.azurewebsites.net"]).toBe(web(external)[0]?.address);
     const internal = compiled({ kind: "Internal" }).blueprint;
-    expect(web(internal)).toMatchObject([{ at: "router", address: expect.stringMatching(/^10\.0\.1\./) }]);
-    expect(internal.networks[0]?.translations.filter(({ port }) => port === 454)).toMatchObject([{ at: "edge" }]);
+    expect(web(internal)).toMatchObject([
+      { at: "router", address: expect.stringMatching(/^10\.0\.1\./) },
+    ]);
+    expect(internal.networks[0]?.translations.filter(({ port }) => port === 454)).toMatchObject([
+      { at: "edge" },
+    ]);
   });
 
   test("front ends lead to every instance of an app", () => {
     const { blueprint } = compiled({ instances: 3 });
-    const proxies = blueprint.hosts.flatMap(({ programs }) => programs.filter(({ kind }) => kind === "front-end"));
+    const proxies = blueprint.hosts.flatMap(({ programs }) =>
+      programs.filter(({ kind }) => kind === "front-end"),
+    );
     expect(proxies).toHaveLength(2);
     for (const proxy of proxies)
       expect(proxy.kind === "front-end" && proxy.sites[0]?.backends).toHaveLength(3);
@@ -57,8 +72,14 @@ describe("compiling resources to a blueprint", () => {
   test("addresses stay while it scales, and differ after it was suspended and restored", () => {
     const first = compiled({ instances: 2 });
     const larger = compile(wanted(sketch({ instances: 9 })), first.ledger, 2);
-    expect(addressesOf(larger.blueprint)).toEqual(expect.arrayContaining([...addressesOf(first.blueprint)]));
-    const suspended = compile(wanted(sketch({ instances: 9 }), { runs: () => false }), larger.ledger, 3);
+    expect(addressesOf(larger.blueprint)).toEqual(
+      expect.arrayContaining([...addressesOf(first.blueprint)]),
+    );
+    const suspended = compile(
+      wanted(sketch({ instances: 9 }), { runs: () => false }),
+      larger.ledger,
+      3,
+    );
     expect(ownHosts(suspended.blueprint)).toEqual([]);
     expect(suspended.blueprint.networks[0]?.translations).toEqual([]);
     const restored = compile(wanted(sketch({ instances: 9 })), suspended.ledger, 4);
@@ -70,7 +91,9 @@ describe("compiling resources to a blueprint", () => {
 
   test("a subnet that is too small is named with the arithmetic, and holds no host", () => {
     const { blueprint, problems } = compiled({ subnet: "10.0.1.0/28", instances: 5 });
-    expect(Object.values(problems)).toMatchObject([{ code: "SubnetIsFull", what: expect.stringContaining("needs 17 addresses") }]);
+    expect(Object.values(problems)).toMatchObject([
+      { code: "SubnetIsFull", what: expect.stringContaining("needs 17 addresses") },
+    ]);
     expect(ownHosts(blueprint)).toEqual([]);
     expect(compiled({ subnet: "10.0.1.0/28", instances: 4 }).problems).toEqual({});
   });
@@ -85,14 +108,22 @@ describe("compiling resources to a blueprint", () => {
   });
 
   test("a machine takes the address it chose, and a visitor stands outside every subnet", () => {
-    const subnet = { ...sketch()[1], id: `${NETWORK_ID}/subnets/hub`, key: `${NETWORK_ID}/subnets/hub`.toLowerCase(), name: "hub", prefix: "10.0.2.0/24" };
+    const subnet = {
+      ...sketch()[1],
+      id: `${NETWORK_ID}/subnets/hub`,
+      key: `${NETWORK_ID}/subnets/hub`.toLowerCase(),
+      name: "hub",
+      prefix: "10.0.2.0/24",
+    };
     const extra = [subnet, machine("firewall", subnet.id, { address: "10.0.2.4", forwards: true })];
     const { blueprint } = compiled({ extra: extra as Sketch["extra"] & object });
     expect(blueprint.hosts.find(({ name }) => name === "firewall")).toMatchObject({
       forwards: true,
       place: { address: "10.0.2.4" },
     });
-    expect(blueprint.hosts.find(({ role }) => role === "Visitor")?.place.address).toBe("10.0.255.254");
+    expect(blueprint.hosts.find(({ role }) => role === "Visitor")?.place.address).toBe(
+      "10.0.255.254",
+    );
     expect(checkBlueprint(blueprint)).toEqual([]);
   });
 
@@ -103,8 +134,15 @@ describe("compiling resources to a blueprint", () => {
   });
 
   test("rules of a group come sorted, with the default ones, and only with a group", () => {
-    const { blueprint } = compiled({ rules: [{ name: "late", priority: 300 }, { name: "first", priority: 200 }] });
-    const rules = blueprint.networks[0]?.subnets[0]?.rules?.filter(({ direction }) => direction === "Inbound");
+    const { blueprint } = compiled({
+      rules: [
+        { name: "late", priority: 300 },
+        { name: "first", priority: 200 },
+      ],
+    });
+    const rules = blueprint.networks[0]?.subnets[0]?.rules?.filter(
+      ({ direction }) => direction === "Inbound",
+    );
     expect(rules?.map(({ name }) => name)).toEqual([
       "first",
       "late",

@@ -15,7 +15,14 @@ import type { Conversation } from "../environment/flows.ts";
 import { MANAGEMENT_ADDRESSES } from "../environment/management-addresses.ts";
 import { DEPENDENCY_PORTS, PLATFORM_ADDRESS } from "../environment/ports.ts";
 import { addressAt, contains, sizeOf, type Ipv4 } from "../network/prefix.ts";
-import type { Blueprint, Endpoint, Host, Network, PublicAddress, Translation } from "./blueprint.ts";
+import type {
+  Blueprint,
+  Endpoint,
+  Host,
+  Network,
+  PublicAddress,
+  Translation,
+} from "./blueprint.ts";
 import { compileEnvironment, publicAddress } from "./compile-environment.ts";
 import { compileNetwork, single, tagsInUse, visitorAddress } from "./compile-network.ts";
 import { lastHostOffset, LedgerDraft, type Ledger } from "./ledger.ts";
@@ -55,7 +62,9 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
       // What belongs to no environment leaves by an address of the network's own.
       { address: publicAddress(ledger, key), sourceOf: network.prefixes },
     ];
-    const translations: readonly Translation[] = own.flatMap((environment) => environment.translations);
+    const translations: readonly Translation[] = own.flatMap(
+      (environment) => environment.translations,
+    );
     return { ...network, publicAddresses, translations };
   });
   const dependencies = compileDependencies(wanted);
@@ -67,7 +76,11 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
   const blueprint: Blueprint = {
     generation,
     tags: tagsInUse(wanted, full),
-    internet: { clientAddress: CLIENT_ADDRESS, managementAddresses: managementAddresses(wanted), names },
+    internet: {
+      clientAddress: CLIENT_ADDRESS,
+      managementAddresses: managementAddresses(wanted),
+      names,
+    },
     networks: full,
     hosts: [
       ...endpointHosts(wanted, dependencies, names),
@@ -83,7 +96,9 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
 function managementAddresses(wanted: Wanted): readonly Ipv4[] {
   const tag = wanted.tag("AppServiceManagement");
   if (tag === undefined) return MANAGEMENT_ADDRESSES;
-  const both = MANAGEMENT_ADDRESSES.filter((address) => tag.some((prefix) => contains(prefix, address)));
+  const both = MANAGEMENT_ADDRESSES.filter((address) =>
+    tag.some((prefix) => contains(prefix, address)),
+  );
   return both.length === 0 ? MANAGEMENT_ADDRESSES : both;
 }
 
@@ -144,7 +159,9 @@ function endpointHosts(
         ...service,
         address,
         ...(service.service === "dns" ? { names } : {}),
-        ...(hasCertificate(dependency) ? { tls: wanted.certificate(endpointStem(dependency)) } : {}),
+        ...(hasCertificate(dependency)
+          ? { tls: wanted.certificate(endpointStem(dependency)) }
+          : {}),
       });
     }),
   ];
@@ -155,7 +172,10 @@ function endpointHost(name: string, program: Endpoint): Host {
   return { name, place, role: "Endpoint", forwards: false, programs: [program] };
 }
 
-function visitorOf(ledger: LedgerDraft, network: Pick<Network, "id" | "name" | "prefixes" | "subnets"> & { readonly key: string }): readonly Host[] {
+function visitorOf(
+  ledger: LedgerDraft,
+  network: Pick<Network, "id" | "name" | "prefixes" | "subnets"> & { readonly key: string },
+): readonly Host[] {
   const address = visitorAddress(network.prefixes, network.subnets);
   if (address === undefined) return [];
   const name = `visitor-${ledger.stem(network.key, network.name)}`;
@@ -170,10 +190,16 @@ type Machine = {
 };
 
 /** What becomes a host of its own: a network interface, or a firewall. */
-type MachineSketch = Pick<ResourceOf<"Microsoft.Network/networkInterfaces">, "id" | "key" | "name" | "forwards"> & {
+type MachineSketch = Pick<
+  ResourceOf<"Microsoft.Network/networkInterfaces">,
+  "id" | "key" | "name" | "forwards"
+> & {
   readonly translates: boolean;
   readonly configuration:
-    | Omit<ResourceOf<"Microsoft.Network/networkInterfaces">["configurations"][number], "name" | "primary">
+    | Omit<
+        ResourceOf<"Microsoft.Network/networkInterfaces">["configurations"][number],
+        "name" | "primary"
+      >
     | undefined;
 };
 
@@ -181,7 +207,8 @@ function machinesIn(declared: Declared): readonly MachineSketch[] {
   const interfaces = declared.all("Microsoft.Network/networkInterfaces").map((machine) => ({
     ...machine,
     translates: false,
-    configuration: machine.configurations.find(({ primary }) => primary) ?? machine.configurations[0],
+    configuration:
+      machine.configurations.find(({ primary }) => primary) ?? machine.configurations[0],
   }));
   const firewalls = declared
     .all("DeclaredOnly")
@@ -215,7 +242,10 @@ function compileMachines(
 ): readonly Machine[] {
   return machinesIn(declared).flatMap((machine): readonly Machine[] => {
     const { configuration } = machine;
-    const subnet = declared.find("Microsoft.Network/virtualNetworks/subnets", configuration?.subnet.key);
+    const subnet = declared.find(
+      "Microsoft.Network/virtualNetworks/subnets",
+      configuration?.subnet.key,
+    );
     if (configuration === undefined || subnet === undefined) return [];
     const address = machineAddress(ledger, machine, configuration, subnet);
     if (address === undefined) {
@@ -228,7 +258,10 @@ function compileMachines(
       return [];
     }
     const ip = configuration.publicIpAddress;
-    const source = ip === undefined ? [] : [{ address: publicAddress(ledger, ip.key), sourceOf: [single(address)] }];
+    const source =
+      ip === undefined
+        ? []
+        : [{ address: publicAddress(ledger, ip.key), sourceOf: [single(address)] }];
     const host: Host = {
       name: ledger.stem(machine.key, machine.name),
       place: { kind: "subnet", network: subnet.network.id, subnet: subnet.id, address },

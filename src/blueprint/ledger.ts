@@ -8,7 +8,14 @@
  * @article ASE IP addresses
  */
 import { must } from "../base/problem.ts";
-import { addressAt, ipv4ToNumber, rangeOf, sizeOf, type Cidr, type Ipv4 } from "../network/prefix.ts";
+import {
+  addressAt,
+  ipv4ToNumber,
+  rangeOf,
+  sizeOf,
+  type Cidr,
+  type Ipv4,
+} from "../network/prefix.ts";
 
 export type Ledger = {
   /** By pool: a subnet's key, or `public`. */
@@ -30,7 +37,10 @@ export const EMPTY_LEDGER: Ledger = { addresses: {}, numbers: {}, stems: {} };
 /** The ledger while one blueprint is compiled: what is not taken again is given back at the end. */
 export class LedgerDraft {
   readonly #before: Ledger;
-  readonly #books = new Map<string, { next: number; held: Map<string, Ipv4>; taken: Map<Ipv4, string> }>();
+  readonly #books = new Map<
+    string,
+    { next: number; held: Map<string, Ipv4>; taken: Map<Ipv4, string> }
+  >();
   readonly #numbers = new Map<string, Map<string, number>>();
   readonly #stems = new Map<string, string>();
 
@@ -42,7 +52,13 @@ export class LedgerDraft {
    * An address of the prefix for an owner: the one it holds, else the next free one.
    * @returns undefined when the pool is full
    */
-  address(pool: string, prefix: Cidr, owner: string, first: number, last: number): Ipv4 | undefined {
+  address(
+    pool: string,
+    prefix: Cidr,
+    owner: string,
+    first: number,
+    last: number,
+  ): Ipv4 | undefined {
     const book = this.#book(pool, first);
     const held = this.#before.addresses[pool]?.held[owner];
     if (held !== undefined && inside(prefix, held) && !book.taken.has(held)) {
@@ -92,7 +108,10 @@ export class LedgerDraft {
   /** A host-name stem of at most 26 characters that no other resource has. */
   stem(owner: string, name: string): string {
     const own = this.#stems.get(owner) ?? this.#before.stems[owner];
-    const base = name.toLowerCase().replaceAll(/[^a-z0-9-]/g, "-").slice(0, 26);
+    const base = name
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9-]/g, "-")
+      .slice(0, 26);
     const used = new Set([...Object.values(this.#before.stems), ...this.#stems.values()]);
     let stem = own ?? base;
     for (let count = 2; own === undefined && used.has(stem); count += 1) stem = `${base}-${count}`;
@@ -102,7 +121,10 @@ export class LedgerDraft {
 
   close(): Ledger {
     const addresses = Object.fromEntries(
-      [...this.#books].map(([pool, { next, held }]) => [pool, { next, held: Object.fromEntries(held) }]),
+      [...this.#books].map(([pool, { next, held }]) => [
+        pool,
+        { next, held: Object.fromEntries(held) },
+      ]),
     );
     // A pool nobody asked for keeps its place, so that its addresses come back late.
     for (const [pool, book] of Object.entries(this.#before.addresses))

@@ -52,7 +52,11 @@ const USERS: Partial<Record<Conversation, readonly Role[]>> = {
  */
 export function probesOf(
   blueprint: Blueprint,
-  environment: { readonly id: string; readonly managementName: string; readonly tls: CertificateFiles },
+  environment: {
+    readonly id: string;
+    readonly managementName: string;
+    readonly tls: CertificateFiles;
+  },
   round: number,
 ): readonly Probe[] {
   const hosts = blueprint.hosts.filter((host) => host.environment === environment.id);
@@ -77,7 +81,11 @@ export function probesOf(
         return hosts.filter(answersKeepAlive).map((host) => ({
           ...base,
           name: host.name,
-          from: { kind: "load-balancer" as const, network: network.id, address: PLATFORM_ADDRESS as Ipv4 },
+          from: {
+            kind: "load-balancer" as const,
+            network: network.id,
+            address: PLATFORM_ADDRESS as Ipv4,
+          },
           to: { address: host.place.address, port: flow.port, protocol: flow.protocol },
         }));
       default:
@@ -105,7 +113,10 @@ function managementProbes(
   const vip = network.translations.find(
     ({ port, targets }) => port === flow.port && targets.some(({ host }) => own.has(host)),
   );
-  must(from !== undefined && vip !== undefined, "an environment is managed from somewhere at its VIP");
+  must(
+    from !== undefined && vip !== undefined,
+    "an environment is managed from somewhere at its VIP",
+  );
   return [
     {
       from: { kind: "internet" as const, address: from },
@@ -132,9 +143,16 @@ function internalProbes(hosts: readonly Host[], round: number) {
   });
 }
 
-function outboundProbes(blueprint: Blueprint, hosts: readonly Host[], flow: RequiredFlow, round: number) {
+function outboundProbes(
+  blueprint: Blueprint,
+  hosts: readonly Host[],
+  flow: RequiredFlow,
+  round: number,
+) {
   const roles = USERS[flow.conversation];
-  const users = hosts.filter(({ role }) => roles === undefined || (roles as readonly string[]).includes(role));
+  const users = hosts.filter(
+    ({ role }) => roles === undefined || (roles as readonly string[]).includes(role),
+  );
   const from = users[round % users.length];
   const dependency = DEPENDENCIES.find(({ conversation }) => conversation === flow.conversation);
   must(from !== undefined && dependency !== undefined, "every dependency has a user");

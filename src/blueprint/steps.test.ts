@@ -30,7 +30,10 @@ function after(standing: Standing, steps: readonly Step[]): Standing {
         return { ...now, hosts: [...withoutHost(step.host.name), { host: step.host }] };
       case "put-translations": {
         const { translations, network: id } = step;
-        return { ...now, networks: now.networks.map((n) => (n.id === id ? { ...n, translations } : n)) };
+        return {
+          ...now,
+          networks: now.networks.map((n) => (n.id === id ? { ...n, translations } : n)),
+        };
       }
       case "remove-host":
         return { ...now, hosts: withoutHost(step.name) };
@@ -42,21 +45,31 @@ function after(standing: Standing, steps: readonly Step[]): Standing {
 
 describe("steps to a blueprint", () => {
   test("lead there from anywhere, and then there is nothing left to do", () => {
-    const size = fc.record({ instances: fc.nat(25), kind: fc.constantFrom("External" as const, "Internal" as const) });
+    const size = fc.record({
+      instances: fc.nat(25),
+      kind: fc.constantFrom("External" as const, "Internal" as const),
+    });
     fc.assert(
       fc.property(size, size, (from, to) => {
-        const start = after(NOTHING, planSteps(NOTHING, blueprintOf(from.instances, from.kind)).flat());
+        const start = after(
+          NOTHING,
+          planSteps(NOTHING, blueprintOf(from.instances, from.kind)).flat(),
+        );
         const wantedNow = blueprintOf(to.instances, to.kind);
         const end = after(start, planSteps(start, wantedNow).flat());
         expect(planSteps(end, wantedNow)).toEqual([]);
-        expect(end.hosts.map(({ host }) => host.name).sort()).toEqual(wantedNow.hosts.map(({ name }) => name).sort());
+        expect(end.hosts.map(({ host }) => host.name).sort()).toEqual(
+          wantedNow.hosts.map(({ name }) => name).sort(),
+        );
       }),
       { numRuns: 25 },
     );
   });
 
   test("gates stand before hosts, hosts before translations", () => {
-    const order = planSteps(NOTHING, blueprintOf(2)).flat().map((step) => step.do);
+    const order = planSteps(NOTHING, blueprintOf(2))
+      .flat()
+      .map((step) => step.do);
     expect(order.indexOf("put-network")).toBeLessThan(order.indexOf("put-host"));
     expect(order.lastIndexOf("put-host")).toBeLessThan(order.indexOf("put-translations"));
   });
@@ -64,7 +77,15 @@ describe("steps to a blueprint", () => {
   test("proxies lead to new workers only when these stand, and away from old ones before they go", () => {
     const small = after(NOTHING, planSteps(NOTHING, blueprintOf(1)).flat());
     const words = (blueprint: Blueprint, from: Standing) =>
-      planSteps(from, blueprint).flat().map((step) => (step.do === "put-host" ? step.host.name : step.do === "remove-host" ? `-${step.name}` : step.do));
+      planSteps(from, blueprint)
+        .flat()
+        .map((step) =>
+          step.do === "put-host"
+            ? step.host.name
+            : step.do === "remove-host"
+              ? `-${step.name}`
+              : step.do,
+        );
     const out = words(blueprintOf(2), small);
     expect(out.indexOf("shop-plan-1")).toBeLessThan(out.indexOf("shop-front-end-0"));
     const large = after(NOTHING, planSteps(NOTHING, blueprintOf(2)).flat());
@@ -76,7 +97,11 @@ describe("steps to a blueprint", () => {
   test("a change of rules touches the network alone", () => {
     const at = (rules: object[]) => compile(wanted(sketch({ rules })), EMPTY_LEDGER, 1).blueprint;
     const standing = after(NOTHING, planSteps(NOTHING, at([])).flat());
-    expect(planSteps(standing, at([{ access: "Deny" }])).flat().map((step) => step.do)).toEqual(["put-network"]);
+    expect(
+      planSteps(standing, at([{ access: "Deny" }]))
+        .flat()
+        .map((step) => step.do),
+    ).toEqual(["put-network"]);
   });
 
   test("equality of values does not depend on the order of keys", () => {

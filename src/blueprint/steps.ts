@@ -49,7 +49,9 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
   const translationsChanged = blueprint.networks.filter(
     ({ id, translations }) => !same(networks.get(id)?.translations ?? [], translations),
   );
-  const removed = standing.hosts.map(({ host }) => host.name).filter((name) => !wantedHosts.has(name));
+  const removed = standing.hosts
+    .map(({ host }) => host.name)
+    .filter((name) => !wantedHosts.has(name));
   const stages: readonly (readonly Step[])[] = [
     same(standing.tags, blueprint.tags) ? [] : [{ do: "put-tags", tags: blueprint.tags }],
     same(standing.internet, blueprint.internet)

@@ -96,12 +96,14 @@ class Walker {
         return this.#fromOutside(from.address);
       case "load-balancer": {
         const network = this.#network(from.network);
-        if (network === undefined) return this.#stop("host", from.network, "the network does not exist");
+        if (network === undefined)
+          return this.#stop("host", from.network, "the network does not exist");
         return this.#deliver(network, PLATFORM_ADDRESS as Ipv4, this.#flow.to, this.#flow.toPort);
       }
       case "host": {
         const host = this.#blueprint.hosts.find(({ name }) => name === from.name);
-        if (host === undefined) return this.#stop("host", from.name, `the host ${from.name} does not exist`);
+        if (host === undefined)
+          return this.#stop("host", from.name, `the host ${from.name} does not exist`);
         return this.#fromHost(host);
       }
     }
@@ -131,7 +133,11 @@ class Walker {
     const local = network.prefixes.some((prefix) => contains(prefix, to));
     const kind = route?.nextHop.kind ?? (local ? "VnetLocal" : "Internet");
     if (route !== undefined)
-      this.#steps.push({ at: subnet?.name ?? network.name, what: `route ${route.prefix} -> ${kind}`, decidedBy: routeDecider(route, to) });
+      this.#steps.push({
+        at: subnet?.name ?? network.name,
+        what: `route ${route.prefix} -> ${kind}`,
+        decidedBy: routeDecider(route, to),
+      });
     switch (kind) {
       case "VnetLocal":
         return this.#replyInside(network, to, source, this.#deliver(network, source, to, toPort));
@@ -146,16 +152,23 @@ class Walker {
   }
 
   #viaAppliance(network: Network, source: Ipv4, route: Route | undefined, hops: number): Walk {
-    if (route === undefined || route.nextHop.kind !== "VirtualAppliance") return this.#stopByRoute(route, source);
+    if (route === undefined || route.nextHop.kind !== "VirtualAppliance")
+      return this.#stopByRoute(route, source);
     const { address } = route.nextHop;
     const appliance = this.#hostAt(network, address);
     if (appliance === undefined || !appliance.forwards || appliance.place.kind !== "subnet")
-      return this.#stopByRoute(route, this.#flow.to, appliance === undefined ? "no host has that address" : `${appliance.name} does not forward`);
-    if (MOST_HOPS <= hops) return this.#stopByRoute(route, this.#flow.to, "the packet goes round in circles");
+      return this.#stopByRoute(
+        route,
+        this.#flow.to,
+        appliance === undefined ? "no host has that address" : `${appliance.name} does not forward`,
+      );
+    if (MOST_HOPS <= hops)
+      return this.#stopByRoute(route, this.#flow.to, "the packet goes round in circles");
     this.#steps.push({ at: appliance.name, what: "passed on" });
     const subnetId = appliance.place.subnet;
     const subnet = network.subnets.find(({ id }) => id === subnetId);
-    if (subnet === undefined) return this.#stop("host", appliance.name, "its subnet does not exist");
+    if (subnet === undefined)
+      return this.#stop("host", appliance.name, "its subnet does not exist");
     const onward = appliance.translates === true && !isPrivate(this.#flow.to) ? address : source;
     const refused =
       this.#gate(network, subnet, "Inbound", source, this.#flow.to, this.#flow.toPort) ??
@@ -165,8 +178,15 @@ class Walker {
 
   /** Out by the edge, with a public source address. */
   #leave(network: Network, source: Ipv4): Walk {
-    const own = network.publicAddresses.find(({ sourceOf }) => sourceOf.some((prefix) => contains(prefix, source)));
-    if (own === undefined) return this.#stop("balancer", network.name, `${network.name} has no public address for ${source}`);
+    const own = network.publicAddresses.find(({ sourceOf }) =>
+      sourceOf.some((prefix) => contains(prefix, source)),
+    );
+    if (own === undefined)
+      return this.#stop(
+        "balancer",
+        network.name,
+        `${network.name} has no public address for ${source}`,
+      );
     this.#steps.push({ at: `edge of ${network.name}`, what: `leaves as ${own.address}` });
     return this.#fromOutside(own.address);
   }
@@ -186,14 +206,19 @@ class Walker {
 
   /** At a host that stands in no network: of the internet, or the platform's own. */
   #atOutside(to: Ipv4): Walk {
-    const host = this.#blueprint.hosts.find(({ place }) => place.kind === "internet" && place.address === to);
+    const host = this.#blueprint.hosts.find(
+      ({ place }) => place.kind === "internet" && place.address === to,
+    );
     if (host !== undefined) return this.#arrive(host, this.#flow.toPort);
     return this.#stop("host", to, `nobody on the internet has the address ${to}`);
   }
 
   #translated(network: Network, source: Ipv4, translation: Translation): Walk {
     const { address, port } = translation;
-    this.#steps.push({ at: translation.at === "edge" ? `edge of ${network.name}` : network.name, what: `${address}:${port} is balanced` });
+    this.#steps.push({
+      at: translation.at === "edge" ? `edge of ${network.name}` : network.name,
+      what: `${address}:${port} is balanced`,
+    });
     const walks = translation.targets.map((target) => {
       if (source === target.address)
         return this.#stop(
@@ -206,14 +231,19 @@ class Walker {
         ? this.#replyInside(network, target.address, source, walked)
         : this.#wayBack(network, target.address, source, walked);
     });
-    return walks.find(({ delivered }) => !delivered) ?? walks[0] ?? this.#stop("balancer", address, `nothing is behind ${address}:${port}`);
+    return (
+      walks.find(({ delivered }) => !delivered) ??
+      walks[0] ??
+      this.#stop("balancer", address, `nothing is behind ${address}:${port}`)
+    );
   }
 
   /** What came in by the edge must go back by the edge, or nobody undoes the translation. */
   #wayBack(network: Network, replier: Ipv4, client: Ipv4, walked: Walk): Walk {
     const subnet = network.subnets.find(({ prefix }) => contains(prefix, replier));
     const route = subnet && selectRoute(subnet.routes, client);
-    if (!walked.delivered || route === undefined || route.nextHop.kind === "Internet") return walked;
+    if (!walked.delivered || route === undefined || route.nextHop.kind === "Internet")
+      return walked;
     return this.#stop(
       "route",
       route.name,
@@ -257,9 +287,22 @@ class Walker {
     return this.#arrive(host, toPort);
   }
 
-  #gate(network: Network, subnet: Subnet, direction: Direction, from: Ipv4, to: Ipv4, toPort: number): Walk | undefined {
+  #gate(
+    network: Network,
+    subnet: Subnet,
+    direction: Direction,
+    from: Ipv4,
+    to: Ipv4,
+    toPort: number,
+  ): Walk | undefined {
     if (subnet.rules === undefined) return undefined;
-    const packet: Packet = { from, to, protocol: this.#flow.protocol, fromPort: this.#flow.fromPort, toPort };
+    const packet: Packet = {
+      from,
+      to,
+      protocol: this.#flow.protocol,
+      fromPort: this.#flow.fromPort,
+      toPort,
+    };
     const evaluate =
       this.#gates.get(subnet) ??
       compileRules(subnet.rules, {
@@ -285,21 +328,28 @@ class Walker {
       what: decider.sentence,
       decidedBy: decider,
     });
-    return decided.access === "Allow" ? undefined : { delivered: false, steps: [...this.#steps], stoppedBy: decider };
+    return decided.access === "Allow"
+      ? undefined
+      : { delivered: false, steps: [...this.#steps], stoppedBy: decider };
   }
 
   #arrive(host: Host, port: number): Walk {
     const { protocol } = this.#flow;
     const program = listenerAt(host, protocol, port);
     if (program === undefined)
-      return this.#stop("program", host.name, `nothing listens on ${protocol} ${port} of ${host.name}`);
+      return this.#stop(
+        "program",
+        host.name,
+        `nothing listens on ${protocol} ${port} of ${host.name}`,
+      );
     this.#steps.push({ at: host.name, what: `arrives at ${program.name}` });
     return { delivered: true, host: host.name, program: program.name, steps: [...this.#steps] };
   }
 
   #stopByRoute(route: Route | undefined, to: Ipv4, because?: string): Walk {
     const why = because === undefined ? "" : `, and ${because}`;
-    const sentence = route === undefined ? `no route leads to ${to}` : `stopped by ${describeRoute(route)}${why}`;
+    const sentence =
+      route === undefined ? `no route leads to ${to}` : `stopped by ${describeRoute(route)}${why}`;
     return this.#stop("route", route?.name ?? "none", sentence, route?.table);
   }
 
@@ -315,16 +365,25 @@ class Walker {
 
   #hostAt(network: Network, address: Ipv4): Host | undefined {
     return this.#blueprint.hosts.find(
-      ({ place }) => place.kind !== "internet" && place.network === network.id && place.address === address,
+      ({ place }) =>
+        place.kind !== "internet" && place.network === network.id && place.address === address,
     );
   }
 }
 
 function subnetOf(network: Network, { place }: Host): Subnet | undefined {
-  return place.kind === "subnet" ? network.subnets.find(({ id }) => id === place.subnet) : undefined;
+  return place.kind === "subnet"
+    ? network.subnets.find(({ id }) => id === place.subnet)
+    : undefined;
 }
 
-function translationAt(network: Network, at: Translation["at"], address: Ipv4, port: number, protocol: "Tcp" | "Udp") {
+function translationAt(
+  network: Network,
+  at: Translation["at"],
+  address: Ipv4,
+  port: number,
+  protocol: "Tcp" | "Udp",
+) {
   return network.translations.find(
     (translation) =>
       translation.at === at &&
@@ -336,12 +395,18 @@ function translationAt(network: Network, at: Translation["at"], address: Ipv4, p
 
 function routeDecider(route: Route, to: Ipv4): Decider {
   const sentence = `${describeRoute(route)} leads ${to}`;
-  return { kind: "route", name: route.name, sentence, ...(route.table === undefined ? {} : { id: route.table }) };
+  return {
+    kind: "route",
+    name: route.name,
+    sentence,
+    ...(route.table === undefined ? {} : { id: route.table }),
+  };
 }
 
 /** For example `route Out (0.0.0.0/0 -> VirtualAppliance 10.0.2.4) of demo-routes`. */
 function describeRoute({ name, prefix, nextHop, table }: Route): string {
-  const hop = nextHop.kind === "VirtualAppliance" ? `${nextHop.kind} ${nextHop.address}` : nextHop.kind;
+  const hop =
+    nextHop.kind === "VirtualAppliance" ? `${nextHop.kind} ${nextHop.address}` : nextHop.kind;
   const of = table === undefined ? "" : ` of ${table.split("/").at(-1) ?? table}`;
   return `route ${name} (${prefix} -> ${hop})${of}`;
 }

@@ -44,7 +44,10 @@ export class Declared {
     return [...this.#byKey.values()].filter(has).sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
-  find<Type extends ResourceType>(type: Type, id: string | undefined): ResourceOf<Type> | undefined {
+  find<Type extends ResourceType>(
+    type: Type,
+    id: string | undefined,
+  ): ResourceOf<Type> | undefined {
     if (id === undefined) return undefined;
     const found = this.#byKey.get(keyOf(id));
     return found?.type === type ? (found as ResourceOf<Type>) : undefined;

@@ -10,7 +10,11 @@ import { detectRuntime } from "../apps/runtime.ts";
 import type { Resource, ResourceOf } from "../arm/resources.ts";
 import { declined, found, type Result } from "../base/problem.ts";
 import type { CertificateFiles } from "../blueprint/blueprint.ts";
-import { certificateStem, certificateWishes, userOfSite } from "../blueprint/compile-environment.ts";
+import {
+  certificateStem,
+  certificateWishes,
+  userOfSite,
+} from "../blueprint/compile-environment.ts";
 import { endpointStem, hasCertificate } from "../blueprint/compile.ts";
 import type { Content, Wanted } from "../blueprint/wanted.ts";
 import { DEPENDENCIES } from "../environment/dependencies.ts";
@@ -46,7 +50,11 @@ export class FactBook {
   /** Makes what the resources need and answers the facts. */
   async prepare(resources: readonly Resource[]): Promise<Result<Facts>> {
     const wishes = [
-      { stem: certificateStem("client"), names: ["management.openase.test"], uses: ["client"] as const },
+      {
+        stem: certificateStem("client"),
+        names: ["management.openase.test"],
+        uses: ["client"] as const,
+      },
       ...DEPENDENCIES.filter(hasCertificate).map((dependency) => ({
         stem: endpointStem(dependency),
         names: [dependency.domainName],
@@ -56,7 +64,9 @@ export class FactBook {
         .flatMap(certificateWishes)
         .map((wish) => ({ ...wish, uses: ["server"] as const })),
     ];
-    const issued = await Promise.all(wishes.map((wish) => this.#keyPair({ ...wish, addresses: [] })));
+    const issued = await Promise.all(
+      wishes.map((wish) => this.#keyPair({ ...wish, addresses: [] })),
+    );
     for (const one of issued) if (!one.ok) return one;
     const sites = ofType(resources, "Microsoft.Web/sites");
     const contents = new Map<string, Content>();
@@ -71,7 +81,8 @@ export class FactBook {
         // Known and empty is a tag of IPv6 prefixes alone; unknown is another matter.
         return canonical(name) === undefined ? undefined : prefixes(name);
       },
-      certificate: (stem) => mustHave(this.#certificates.get(stem), `the key pair ${stem} was made`),
+      certificate: (stem) =>
+        mustHave(this.#certificates.get(stem), `the key pair ${stem} was made`),
       incarnationOf: (host) => this.#options.store.get<number>(INCARNATION, host)?.value ?? 0,
       contentOf: (key) => mustHave(contents.get(key), `the content of ${key} was prepared`),
     });
@@ -167,7 +178,11 @@ export class FactBook {
     const name = siteKey.split("/").slice(-1).join("");
     const group = siteKey.split("/").at(4) ?? "";
     const number = this.#siteNumber(siteKey);
-    return { root: this.#options.contentFolder, siteKey: `${group}.${name}`, user: userOfSite(number) };
+    return {
+      root: this.#options.contentFolder,
+      siteKey: `${group}.${name}`,
+      user: userOfSite(number),
+    };
   }
 
   /** A small number per site that stays: its user id and port are made of it. */
@@ -192,7 +207,9 @@ export async function purgeHome(home: string): Promise<void> {
 }
 
 function withRestarts(content: Content, restarts: number): Content {
-  return restarts === 0 ? content : { ...content, version: `${content.version} restart ${restarts}` };
+  return restarts === 0
+    ? content
+    : { ...content, version: `${content.version} restart ${restarts}` };
 }
 
 function ofType<Type extends Resource["type"]>(

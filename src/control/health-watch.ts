@@ -45,9 +45,14 @@ export class EnvironmentWatch {
   async lookOnce(blueprint: Blueprint, watched: Watched, now: () => number): Promise<Findings> {
     const fresh = probesOf(blueprint, watched, this.#round);
     const current = new Set(fresh.map(endsOf));
-    const again = this.#again.filter((probe) => !current.has(endsOf(probe)) && stands(blueprint, probe));
+    const again = this.#again.filter(
+      (probe) => !current.has(endsOf(probe)) && stands(blueprint, probe),
+    );
     const attempts = await Promise.all(
-      [...fresh, ...again].map(async (probe): Promise<Attempt> => ({ probe, result: await this.#probe(probe) })),
+      [...fresh, ...again].map(async (probe): Promise<Attempt> => ({
+        probe,
+        result: await this.#probe(probe),
+      })),
     );
     this.#round += 1;
     const failed = attempts.filter(({ result }) => !result.ok);
@@ -56,9 +61,9 @@ export class EnvironmentWatch {
     const cut = failed.filter(({ probe }) => !silent.includes(keepAliveHost(probe) ?? ""));
     this.#counts = countFailures(this.#counts, [...new Set(cut.map(({ probe }) => probe.flow))]);
     this.#silentCounts = countFailures(this.#silentCounts, silent);
-    const failures = REQUIRED_FLOWS.filter(({ id }) => FAILED_ROUNDS <= (this.#counts[id] ?? 0)).map(
-      ({ id }) => causeOf(blueprint, id, cut),
-    );
+    const failures = REQUIRED_FLOWS.filter(
+      ({ id }) => FAILED_ROUNDS <= (this.#counts[id] ?? 0),
+    ).map(({ id }) => causeOf(blueprint, id, cut));
     return {
       // A flow that failed once is neither passed nor cut: the next round decides.
       round: {
@@ -91,7 +96,9 @@ function causeOf(blueprint: Blueprint, flowId: string, failed: readonly Attempt[
 function silentHosts(attempts: readonly Attempt[]): readonly string[] {
   const keepAlive = attempts.filter(({ probe }) => keepAliveHost(probe) !== undefined);
   const failed = keepAlive.filter(({ result }) => !result.ok).map(({ probe }) => probe.name);
-  const answering = keepAlive.some(({ probe, result }) => result.ok && !failed.includes(probe.name));
+  const answering = keepAlive.some(
+    ({ probe, result }) => result.ok && !failed.includes(probe.name),
+  );
   return answering ? [...new Set(failed)] : [];
 }
 
@@ -106,5 +113,7 @@ function endsOf({ flow, from, to }: Probe): string {
 /** Both ends still exist where the probe says. */
 function stands(blueprint: Blueprint, { from }: Probe): boolean {
   if (from.kind !== "host") return true;
-  return blueprint.hosts.some(({ name, place }) => name === from.name && place.address === from.address);
+  return blueprint.hosts.some(
+    ({ name, place }) => name === from.name && place.address === from.address,
+  );
 }

@@ -169,7 +169,11 @@ export class Loop {
       return undefined;
     }
     const record = readBlueprint(store);
-    const compiled = compile(this.#wanted(resources, facts.value), record.ledger, record.generation + 1);
+    const compiled = compile(
+      this.#wanted(resources, facts.value),
+      record.ledger,
+      record.generation + 1,
+    );
     const unchanged =
       record.blueprint !== undefined &&
       same({ ...compiled.blueprint, generation: 0 }, { ...record.blueprint, generation: 0 });
@@ -191,10 +195,7 @@ export class Loop {
     return compiled;
   }
 
-  #wanted(
-    resources: Wanted["resources"],
-    facts: Facts,
-  ): Wanted {
+  #wanted(resources: Wanted["resources"], facts: Facts): Wanted {
     const silent = [...this.#watches.values()].flatMap((watched) => watched.silent);
     return {
       resources,
@@ -264,7 +265,12 @@ export class Loop {
     if (health.state === "suspended" || health.state === "preparing") this.#watches.delete(key);
     if (before !== undefined && same(gistOf(before), gistOf(health))) return;
     report({
-      level: health.state === "healthy" || health.state === "preparing" ? "info" : health.state === "unhealthy" ? "warning" : "error",
+      level:
+        health.state === "healthy" || health.state === "preparing"
+          ? "info"
+          : health.state === "unhealthy"
+            ? "warning"
+            : "error",
       code: `Environment${health.state[0]?.toUpperCase() ?? ""}${health.state.slice(1)}`,
       subject: storedResource(store, key)?.resource.id ?? key,
       message: describeHealth(health),
@@ -274,10 +280,16 @@ export class Loop {
   /** Environments whose hosts all stand are watched from now on. */
   #beginWatching(): void {
     const { blueprint } = this.#state;
-    const standing = new Set(blueprint?.hosts.flatMap(({ environment }) => environment?.toLowerCase() ?? []));
+    const standing = new Set(
+      blueprint?.hosts.flatMap(({ environment }) => environment?.toLowerCase() ?? []),
+    );
     for (const key of standing) {
       if (readHealth(this.#options.store, key) === undefined)
-        this.#become(key, { state: "preparing", since: this.#options.now(), causes: [] }, undefined);
+        this.#become(
+          key,
+          { state: "preparing", since: this.#options.now(), causes: [] },
+          undefined,
+        );
       if (this.#watches.has(key) || this.#state.stepProblems.length > 0) continue;
       const watch = new EnvironmentWatch((probe) => this.#options.fabric.probe(probe));
       this.#watches.set(key, { watch, silent: [] });
@@ -304,7 +316,11 @@ export class Loop {
     if (!facts.ok) return;
     const seen = await watched.watch.lookOnce(
       blueprint,
-      { id: resource.id, managementName: managementName(resource), tls: facts.value.certificate(certificateStem("client")) },
+      {
+        id: resource.id,
+        managementName: managementName(resource),
+        tls: facts.value.certificate(certificateStem("client")),
+      },
       this.#options.now,
     );
     // The world changed meanwhile, or the environment was suspended: the round says nothing.
@@ -354,7 +370,12 @@ export class Loop {
     problems
       .filter((_, position) => !this.#lastProblems.includes(now[position] ?? ""))
       .forEach((problem) =>
-        this.#options.report({ level: "error", code: problem.code, message: problem.what, problem }),
+        this.#options.report({
+          level: "error",
+          code: problem.code,
+          message: problem.what,
+          problem,
+        }),
       );
     this.#lastProblems = now;
   }

@@ -39,7 +39,11 @@ export function allHealth(reading: Reading): ReadonlyMap<string, HealthRecord> {
   return new Map(reading.list<HealthRecord>("health", "").map(({ key, value }) => [key, value]));
 }
 
-export function storeHealth(transaction: Transaction, environmentKey: string, record: HealthRecord): void {
+export function storeHealth(
+  transaction: Transaction,
+  environmentKey: string,
+  record: HealthRecord,
+): void {
   transaction.put("health", environmentKey, record);
 }
 
@@ -54,6 +58,10 @@ export function readContent(reading: Reading, siteKey: string): ContentRecord | 
   return reading.get<ContentRecord>("content", siteKey)?.value;
 }
 
-export function storeContent(transaction: Transaction, siteKey: string, record: ContentRecord): void {
+export function storeContent(
+  transaction: Transaction,
+  siteKey: string,
+  record: ContentRecord,
+): void {
   transaction.put("content", siteKey, record);
 }

@@ -16,7 +16,14 @@ import type { Fabric, StandingPlace } from "../fabric/fabric.ts";
 import { addressAt, ipv4ToNumber, sizeOf, type Ipv4 } from "../network/prefix.ts";
 import type { ServiceTags } from "../network/service-tags.ts";
 import type { Store } from "../store/store.ts";
-import type { EnvironmentAddresses, LedgerEntry, ResourceStatus, RunRequest, World, WorldView } from "./control-plane.ts";
+import type {
+  EnvironmentAddresses,
+  LedgerEntry,
+  ResourceStatus,
+  RunRequest,
+  World,
+  WorldView,
+} from "./control-plane.ts";
 import type { FactBook } from "./facts.ts";
 import type { Loop, LoopState } from "./loop.ts";
 import { readBlueprint, readHealth } from "./records.ts";
@@ -41,15 +48,24 @@ export function openWorld(options: WorldOptions): World {
     look: async () => {
       const observed = await fabric.observe();
       if (!observed.ok) return observed;
-      const hosts = observed.value.hosts.map(({ host, programs }) => ({ ...describeHost(host), programs }));
-      return found({ generation: observed.value.generation, hosts, places: placesOf(state().blueprint) });
+      const hosts = observed.value.hosts.map(({ host, programs }) => ({
+        ...describeHost(host),
+        programs,
+      }));
+      return found({
+        generation: observed.value.generation,
+        hosts,
+        places: placesOf(state().blueprint),
+      });
     },
     logs: async ({ site, host, lines }) => {
       const named = site === undefined ? undefined : appsOf(state().blueprint, site);
       if (named?.length === 0) return declined(noSuchSite(site ?? ""));
       const found_ = await fabric.logs({ lines, ...(host === undefined ? {} : { host }) });
       if (!found_.ok || named === undefined) return found_;
-      return found(found_.value.filter((line) => named.includes(`${line.host} ${line.program}`)).slice(-lines));
+      return found(
+        found_.value.filter((line) => named.includes(`${line.host} ${line.program}`)).slice(-lines),
+      );
     },
     run: async ({ at, argv, input, onOutput }: RunRequest) => {
       const place = placeOf(state().blueprint, at);
@@ -86,7 +102,10 @@ function statusOf(store: Store, state: LoopState, key: string): ResourceStatus |
     case "Microsoft.Web/hostingEnvironments":
       return statusOfEnvironment(store, resource);
     case "Microsoft.Web/serverfarms":
-      return { provisioningState: "Succeeded", properties: plansWorkers(state.blueprint, resource) };
+      return {
+        provisioningState: "Succeeded",
+        properties: plansWorkers(state.blueprint, resource),
+      };
     case "Microsoft.Network/networkInterfaces":
       return { provisioningState: "Succeeded", properties: {} };
     default:
@@ -101,7 +120,8 @@ function statusOfEnvironment(
   const health = readHealth(store, environment.key)?.health;
   const addresses = addressesOf(store, environment.key);
   return {
-    provisioningState: health === undefined || health.state === "preparing" ? "InProgress" : "Succeeded",
+    provisioningState:
+      health === undefined || health.state === "preparing" ? "InProgress" : "Succeeded",
     properties: {
       environmentIsHealthy: health?.state === "healthy",
       environmentStatus: health === undefined ? "Preparing" : describeHealth(health),
@@ -117,9 +137,13 @@ function statusWord(health: Health | undefined): string {
   return health === undefined || health.state === "preparing" ? "Preparing" : "Ready";
 }
 
-function plansWorkers(blueprint: Blueprint | undefined, plan: ResourceOf<"Microsoft.Web/serverfarms">) {
+function plansWorkers(
+  blueprint: Blueprint | undefined,
+  plan: ResourceOf<"Microsoft.Web/serverfarms">,
+) {
   const workers = blueprint?.hosts.filter(
-    ({ role, environment }) => role === "Worker" && environment?.toLowerCase() === plan.environment.key,
+    ({ role, environment }) =>
+      role === "Worker" && environment?.toLowerCase() === plan.environment.key,
   );
   return { status: "Ready", numberOfWorkers: plan.capacity, currentWorkers: workers?.length ?? 0 };
 }
@@ -152,7 +176,10 @@ function ledgerOf(
   if (subnet?.type !== "Microsoft.Network/virtualNetworks/subnets") return [];
   const { ledger } = readBlueprint(store);
   const platform = [
-    ...PLATFORM_USES.slice(0, FIRST_HOST_OFFSET).map((use, offset) => ({ address: addressAt(subnet.prefix, offset), use: `Platform: ${use}` })),
+    ...PLATFORM_USES.slice(0, FIRST_HOST_OFFSET).map((use, offset) => ({
+      address: addressAt(subnet.prefix, offset),
+      use: `Platform: ${use}`,
+    })),
     { address: addressAt(subnet.prefix, sizeOf(subnet.prefix) - 1), use: "Platform: broadcast" },
   ].slice(0, PLATFORM_ADDRESSES);
   const hosts = (blueprint?.hosts ?? [])
@@ -170,7 +197,8 @@ function balancerOf(ledger: Ledger, subnetKey: string, environmentKey: string) {
 
 function describeHost(host: Host): Omit<WorldView["hosts"][number], "programs"> {
   const { place } = host;
-  const at = place.kind === "internet" ? "internet" : `vnet/${place.network.split("/").at(-1) ?? ""}`;
+  const at =
+    place.kind === "internet" ? "internet" : `vnet/${place.network.split("/").at(-1) ?? ""}`;
   return {
     name: host.name,
     role: host.role,
@@ -181,8 +209,12 @@ function describeHost(host: Host): Omit<WorldView["hosts"][number], "programs"> 
 }
 
 function placesOf(blueprint: Blueprint | undefined): readonly string[] {
-  const networks = (blueprint?.hosts ?? []).filter(({ role }) => role === "Visitor").map((host) => describeHost(host).place);
-  const hosts = (blueprint?.hosts ?? []).filter(({ role }) => role !== "Visitor" && role !== "Endpoint");
+  const networks = (blueprint?.hosts ?? [])
+    .filter(({ role }) => role === "Visitor")
+    .map((host) => describeHost(host).place);
+  const hosts = (blueprint?.hosts ?? []).filter(
+    ({ role }) => role !== "Visitor" && role !== "Endpoint",
+  );
   return ["internet", ...networks, ...hosts.map(({ name }) => name)];
 }
 
@@ -216,14 +248,18 @@ function visitorNames({ role, place }: Host): readonly string[] {
   const id = parseResourceId(place.network);
   if (!id.ok) return [];
   const name = nameOf(id.value);
-  return [`vnet/${name}`, `vnet/${id.value.resourceGroup ?? ""}/${name}`].map((text) => text.toLowerCase());
+  return [`vnet/${name}`, `vnet/${id.value.resourceGroup ?? ""}/${name}`].map((text) =>
+    text.toLowerCase(),
+  );
 }
 
 /** "host program" of every instance of a site, by its name. */
 function appsOf(blueprint: Blueprint | undefined, site: string): readonly string[] {
   return (blueprint?.hosts ?? []).flatMap((host) =>
     host.programs
-      .filter((program) => program.kind === "app" && program.site.toLowerCase() === site.toLowerCase())
+      .filter(
+        (program) => program.kind === "app" && program.site.toLowerCase() === site.toLowerCase(),
+      )
       .map((program) => `${host.name} ${program.name}`),
   );
 }

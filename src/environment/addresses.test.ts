@@ -20,7 +20,9 @@ describe("addresses of an environment", () => {
   test("two front ends at first, and one more per scale factor", () => {
     const frontEnds = (instances: number, frontEndScaleFactor: number) =>
       infrastructureRoles({ kind: "External", instances, frontEndScaleFactor }).FrontEnd;
-    expect([frontEnds(0, 15), frontEnds(15, 15), frontEnds(30, 15), frontEnds(10, 5)]).toEqual([2, 3, 4, 4]);
+    expect([frontEnds(0, 15), frontEnds(15, 15), frontEnds(30, 15), frontEnds(10, 5)]).toEqual([
+      2, 3, 4, 4,
+    ]);
   });
 
   test("a /24 suffices for 100 instances while they scale, and a /25 does not", () => {

@@ -27,7 +27,13 @@ export const DEPENDENCIES: readonly Dependency[] = [
   own("revocation", "SSL Certificate Verification", "ocsp.msocsp.com", "http", "198.19.0.80"),
   own("updates", "Azure Management", "management.azure.com", "https", "198.19.0.81"),
   own("monitoring", "Regional Service", "az-prod.metrics.nsatc.net", "monitoring", "198.19.0.120"),
-  { name: "database", category: "Azure SQL Database", domainName: "environment.database.windows.net", conversation: "sql", tag: "Sql" },
+  {
+    name: "database",
+    category: "Azure SQL Database",
+    domainName: "environment.database.windows.net",
+    conversation: "sql",
+    tag: "Sql",
+  },
 ];
 
 /** Where people outside stand; not in any service tag. */

@@ -58,8 +58,20 @@ const OUTBOUND = "ASE outbound dependencies";
 
 /** @article ASE dependencies */
 export const REQUIRED_FLOWS: readonly RequiredFlow[] = [
-  inbound("management-command", "management commands", "management-addresses", MANAGEMENT_PORTS.command, "management"),
-  inbound("management-monitoring", "management monitoring", "management-addresses", MANAGEMENT_PORTS.monitoring, "management"),
+  inbound(
+    "management-command",
+    "management commands",
+    "management-addresses",
+    MANAGEMENT_PORTS.command,
+    "management",
+  ),
+  inbound(
+    "management-monitoring",
+    "management monitoring",
+    "management-addresses",
+    MANAGEMENT_PORTS.monitoring,
+    "management",
+  ),
   inbound("keep-alive", "load balancer keep-alive", "load-balancer", KEEP_ALIVE_PORT, "keep-alive"),
   {
     id: "internal",
@@ -74,15 +86,47 @@ export const REQUIRED_FLOWS: readonly RequiredFlow[] = [
     conversation: "internal",
     grade: "hard",
   },
-  outbound("platform-dns", "names by the platform's resolver", "platform-resolver", "Udp", DEPENDENCY_PORTS.dns, "dns", "hard"),
+  outbound(
+    "platform-dns",
+    "names by the platform's resolver",
+    "platform-resolver",
+    "Udp",
+    DEPENDENCY_PORTS.dns,
+    "dns",
+    "hard",
+  ),
   outbound("dns", "names by public DNS", "internet", "Udp", DEPENDENCY_PORTS.dns, "dns", "hard"),
   outbound("time", "time", "internet", "Udp", DEPENDENCY_PORTS.time, "time", "hard"),
-  outbound("http", "certificate revocation lists", "internet", "Tcp", DEPENDENCY_PORTS.http, "http", "hard"),
-  outbound("https", "updates and services of the platform", "internet", "Tcp", DEPENDENCY_PORTS.https, "https", "hard"),
+  outbound(
+    "http",
+    "certificate revocation lists",
+    "internet",
+    "Tcp",
+    DEPENDENCY_PORTS.http,
+    "http",
+    "hard",
+  ),
+  outbound(
+    "https",
+    "updates and services of the platform",
+    "internet",
+    "Tcp",
+    DEPENDENCY_PORTS.https,
+    "https",
+    "hard",
+  ),
   outbound("sql", "the environment's database", "sql", "Tcp", DEPENDENCY_PORTS.sql, "sql", "hard"),
   // The article lists 12000 as required; a later page says that blocking it only hinders support.
   // The article decides (docs/decisions).
-  outbound("monitoring", "monitoring", "internet", "Tcp", DEPENDENCY_PORTS.monitoring, "monitoring", "hard"),
+  outbound(
+    "monitoring",
+    "monitoring",
+    "internet",
+    "Tcp",
+    DEPENDENCY_PORTS.monitoring,
+    "monitoring",
+    "hard",
+  ),
 ];
 
 /** Ports that answer scans and may be blocked. @article ASE inbound dependencies */
@@ -96,7 +140,18 @@ function inbound(
   conversation: Conversation,
 ): RequiredFlow {
   const to = from === "load-balancer" ? "subnet" : "vip";
-  return { id, title, heading: INBOUND, direction: "Inbound", from, to, protocol: "Tcp", port, conversation, grade: "hard" };
+  return {
+    id,
+    title,
+    heading: INBOUND,
+    direction: "Inbound",
+    from,
+    to,
+    protocol: "Tcp",
+    port,
+    conversation,
+    grade: "hard",
+  };
 }
 
 function outbound(
@@ -108,5 +163,16 @@ function outbound(
   conversation: Conversation,
   grade: Grade,
 ): RequiredFlow {
-  return { id, title, heading: OUTBOUND, direction: "Outbound", from: "subnet", to, protocol, port, conversation, grade };
+  return {
+    id,
+    title,
+    heading: OUTBOUND,
+    direction: "Outbound",
+    from: "subnet",
+    to,
+    protocol,
+    port,
+    conversation,
+    grade,
+  };
 }

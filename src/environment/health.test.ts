@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
 
-import { countFailures, describeHealth, judge, PREPARING_MS, type Cause, type Health } from "./health.ts";
+import {
+  countFailures,
+  describeHealth,
+  judge,
+  PREPARING_MS,
+  type Cause,
+  type Health,
+} from "./health.ts";
 
 const cause = (grade: Cause["grade"]): Cause => ({
   flow: "sql",
@@ -48,7 +55,9 @@ describe("health of an environment", () => {
     const failures = [cause("hard")];
     const early = judge(preparing, { now: 1_000, complete: true, failures }, minutes);
     expect(early).toEqual({ state: "preparing", since: 0, causes: failures });
-    expect(judge(early, { now: PREPARING_MS, complete: true, failures }, minutes).state).toBe("unhealthy");
+    expect(judge(early, { now: PREPARING_MS, complete: true, failures }, minutes).state).toBe(
+      "unhealthy",
+    );
   });
 
   test("only rounds in a row count", () => {

@@ -40,7 +40,11 @@ export type Health =
     };
 
 /** What one round found. `failures` holds flows that failed in enough rounds to count. */
-export type Round = { readonly now: number; readonly complete: boolean; readonly failures: readonly Cause[] };
+export type Round = {
+  readonly now: number;
+  readonly complete: boolean;
+  readonly failures: readonly Cause[];
+};
 
 /**
  * The next state. Only flows graded hard make ill; others are listed.
@@ -67,7 +71,10 @@ export function judge(before: Health, round: Round, suspendAfterMs: number): Hea
 export type FailureCounts = Readonly<Record<string, number>>;
 
 /** Counts one more round; a flow that passed begins again at none. */
-export function countFailures(before: FailureCounts, failedFlows: readonly string[]): FailureCounts {
+export function countFailures(
+  before: FailureCounts,
+  failedFlows: readonly string[],
+): FailureCounts {
   return Object.fromEntries(failedFlows.map((flow) => [flow, (before[flow] ?? 0) + 1]));
 }
 

@@ -68,7 +68,11 @@ export type RunningCommand = {
   readonly kill: () => void;
 };
 
-export type LogQuery = { readonly host?: string; readonly program?: string; readonly lines: number };
+export type LogQuery = {
+  readonly host?: string;
+  readonly program?: string;
+  readonly lines: number;
+};
 export type LogLine = {
   readonly time: number;
   readonly host: string;
@@ -83,11 +87,22 @@ export type LogLine = {
 /** Sockets of one host's network. All calls that touch the kernel are done inside its namespace. */
 export type HostSockets = {
   /** Listens on address:port of the host; the server is yours to close. */
-  readonly listen: (server: Server, at: { readonly address: string; readonly port: number }) => Promise<Result<"listening">>;
+  readonly listen: (
+    server: Server,
+    at: { readonly address: string; readonly port: number },
+  ) => Promise<Result<"listening">>;
   /** A TCP connection that starts at the host, from `localAddress` where several are its own. */
-  readonly connect: (to: { readonly address: string; readonly port: number; readonly localAddress?: string; readonly timeoutMs: number }) => Promise<Result<Socket>>;
+  readonly connect: (to: {
+    readonly address: string;
+    readonly port: number;
+    readonly localAddress?: string;
+    readonly timeoutMs: number;
+  }) => Promise<Result<Socket>>;
   /** A bound UDP socket of the host; port 0: any. */
-  readonly udp: (at: { readonly address: string; readonly port: number }) => Promise<Result<UdpSocket>>;
+  readonly udp: (at: {
+    readonly address: string;
+    readonly port: number;
+  }) => Promise<Result<UdpSocket>>;
 };
 
 export type ProgramPlace = {
@@ -106,11 +121,18 @@ export type SpawnOptions = {
   readonly environment: Readonly<Record<string, string>>;
   readonly user?: number;
   /** Name of the limits group the process joins (the host's name) and its limits. */
-  readonly limits?: { readonly cores: number; readonly memoryMb: number; readonly processes: number };
+  readonly limits?: {
+    readonly cores: number;
+    readonly memoryMb: number;
+    readonly processes: number;
+  };
   readonly folder?: string;
 };
 
-export type StartProgram = (program: Program, place: ProgramPlace) => Promise<Result<RunningProgram>>;
+export type StartProgram = (
+  program: Program,
+  place: ProgramPlace,
+) => Promise<Result<RunningProgram>>;
 
 export type RunningProgram = {
   /** True when it took the new description over without a restart; false asks for stop and start. */

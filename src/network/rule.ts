@@ -67,7 +67,14 @@ export function defaultRules(group: string): readonly SecurityRule[] {
   const network = tag("VirtualNetwork");
   return [
     rule("AllowVnetInBound", 65_000, "Inbound", "Allow", network, network),
-    rule("AllowAzureLoadBalancerInBound", 65_001, "Inbound", "Allow", tag("AzureLoadBalancer"), any),
+    rule(
+      "AllowAzureLoadBalancerInBound",
+      65_001,
+      "Inbound",
+      "Allow",
+      tag("AzureLoadBalancer"),
+      any,
+    ),
     rule("DenyAllInBound", 65_500, "Inbound", "Deny", any, any),
     rule("AllowVnetOutBound", 65_000, "Outbound", "Allow", network, network),
     rule("AllowInternetOutBound", 65_001, "Outbound", "Allow", any, tag("Internet")),

@@ -6,7 +6,15 @@
  *
  * @article Routes
  */
-import { contains, encloses, overlap, parseCidr, prefixLength, type Cidr, type Ipv4 } from "./prefix.ts";
+import {
+  contains,
+  encloses,
+  overlap,
+  parseCidr,
+  prefixLength,
+  type Cidr,
+  type Ipv4,
+} from "./prefix.ts";
 import type { NextHop, Route } from "./route.ts";
 
 export type UserRoute = {
@@ -30,10 +38,12 @@ export function effectiveRoutes(of: {
   const system: readonly { readonly prefix: Cidr; readonly nextHop: NextHop }[] = [
     ...of.prefixes.map((prefix) => ({ prefix, nextHop: { kind: "VnetLocal" } as const })),
     { prefix: EVERYWHERE, nextHop: { kind: "Internet" } },
-    ...NOWHERE.filter((space) => !of.prefixes.some((prefix) => encloses(prefix, space))).map((prefix) => ({
-      prefix,
-      nextHop: { kind: "None" } as const,
-    })),
+    ...NOWHERE.filter((space) => !of.prefixes.some((prefix) => encloses(prefix, space))).map(
+      (prefix) => ({
+        prefix,
+        nextHop: { kind: "None" } as const,
+      }),
+    ),
   ];
   const seen = new Set<string>();
   const users = of.userRoutes.map((route): Route => {
@@ -41,15 +51,13 @@ export function effectiveRoutes(of: {
     seen.add(route.prefix);
     return { ...route, source: "User", state };
   });
-  const defaults = system.map(
-    ({ prefix, nextHop }): Route => ({
-      name: `system ${prefix}`,
-      source: "Default",
-      prefix,
-      nextHop,
-      state: seen.has(prefix) ? "Invalid" : "Active",
-    }),
-  );
+  const defaults = system.map(({ prefix, nextHop }): Route => ({
+    name: `system ${prefix}`,
+    source: "Default",
+    prefix,
+    nextHop,
+    state: seen.has(prefix) ? "Invalid" : "Active",
+  }));
   return [...defaults, ...users];
 }
 

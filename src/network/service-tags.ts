@@ -63,7 +63,9 @@ export function readServiceTags(text: string, where: string): Result<ServiceTags
     return broken(`The service tags are not JSON: ${String(thrown)}`);
   }
   if (!isPublished(json))
-    return broken("The service tags do not have the published shape: changeNumber, and values with name and addressPrefixes");
+    return broken(
+      "The service tags do not have the published shape: changeNumber, and values with name and addressPrefixes",
+    );
   const tags = new Map(
     json.values.map(({ name, properties }) => [
       name.toLowerCase(),
@@ -124,7 +126,11 @@ function serviceTagsOver(
     },
     texts: textsOf,
     prefixes6: (name) => textsOf(name).filter((text) => text.includes(":")),
-    nearest: (name) => nearest(name, [...tags.values()].map((tag) => tag.name)),
+    nearest: (name) =>
+      nearest(
+        name,
+        [...tags.values()].map((tag) => tag.name),
+      ),
   };
 }
 

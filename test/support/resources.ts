@@ -17,7 +17,14 @@ export function reference(id: string): Reference {
 
 function common(type: string, name: string) {
   const id = idOf(type, name);
-  return { id, key: keyOf(id), name: name.split("/").at(-1) ?? name, extra: {}, location: "local", tags: {} };
+  return {
+    id,
+    key: keyOf(id),
+    name: name.split("/").at(-1) ?? name,
+    extra: {},
+    location: "local",
+    tags: {},
+  };
 }
 
 export const NETWORK_ID = idOf("Microsoft.Network/virtualNetworks", "net");
@@ -31,7 +38,10 @@ export type Sketch = {
   readonly subnet?: string;
   readonly instances?: number;
   readonly rules?: readonly Partial<SecurityRule>[];
-  readonly routes?: readonly Pick<ResourceOf<"Microsoft.Network/routeTables/routes">, "name" | "destination" | "nextHop">[];
+  readonly routes?: readonly Pick<
+    ResourceOf<"Microsoft.Network/routeTables/routes">,
+    "name" | "destination" | "nextHop"
+  >[];
   readonly extra?: readonly Resource[];
 };
 
@@ -46,7 +56,11 @@ export function sketch(of: Sketch = {}): readonly Resource[] {
     prefixes: ["10.0.0.0/16" as Cidr],
     dnsServers: [],
   };
-  const { location: _, tags: __, ...subnetCommon } = common("Microsoft.Network/virtualNetworks", "net");
+  const {
+    location: _,
+    tags: __,
+    ...subnetCommon
+  } = common("Microsoft.Network/virtualNetworks", "net");
   const subnet: Resource = {
     ...subnetCommon,
     id: SUBNET_ID,
@@ -166,7 +180,11 @@ function ruleResource(group: string, rule: Partial<SecurityRule>, position: numb
 }
 
 /** A machine in a subnet, an appliance where it forwards. */
-export function machine(name: string, subnetId: string, of: { readonly address?: string; readonly forwards?: boolean } = {}): Resource {
+export function machine(
+  name: string,
+  subnetId: string,
+  of: { readonly address?: string; readonly forwards?: boolean } = {},
+): Resource {
   return {
     ...common("Microsoft.Network/networkInterfaces", name),
     type: "Microsoft.Network/networkInterfaces",

@@ -59,9 +59,13 @@ class World {
     return router;
   }
 
+  /** A tag that rules in force still name keeps its meaning until these rules change. */
   putTags(tags: Readonly<Record<string, readonly Cidr[]>>): "done" {
-    this.#tags = tags;
-    for (const router of this.#routers.values()) router.putTags(tags);
+    const routers = [...this.#routers.values()];
+    const named = new Set(routers.flatMap((router) => [...router.tagsNamed()]));
+    const kept = Object.entries(this.#tags).filter(([tag]) => named.has(tag));
+    this.#tags = { ...Object.fromEntries(kept), ...tags };
+    for (const router of routers) router.putTags(this.#tags);
     return "done";
   }
 

@@ -17,7 +17,7 @@ import { hostPrefix, MAIN_TABLE, Rtnetlink, type KernelRoute } from "./netlink.t
 import { Nft } from "./nft.ts";
 import { spaceOf } from "./space.ts";
 import { applySettings, trackStrictly } from "./sysctl.ts";
-import type { Tags } from "./tag-ranges.ts";
+import { tagsNamed, type Tags } from "./tag-ranges.ts";
 import type { DeniedCount, Space } from "./kernel.ts";
 
 /** Indexes of links are chosen, so that nobody has to look them up. */
@@ -184,6 +184,10 @@ export class NetworkRouter {
     this.#routes.flush(["ESRCH", "ENOENT"]);
     this.#tables.delete(table);
     this.#nft.run(gates.unmarkSubnet(subnet.index));
+  }
+
+  tagsNamed(): ReadonlySet<string> {
+    return tagsNamed(this.#network?.subnets.flatMap(({ rules }) => rules ?? []) ?? []);
   }
 
   putTags(tags: Tags): void {

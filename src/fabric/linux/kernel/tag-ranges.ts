@@ -5,6 +5,7 @@
  */
 import { isPublished, rangesOfTag, type TagMeaning } from "../../../network/evaluate.ts";
 import type { AddressRange, Cidr } from "../../../network/prefix.ts";
+import type { SecurityRule } from "../../../network/rule.ts";
 
 export type Tags = Readonly<Record<string, readonly Cidr[]>>;
 
@@ -21,4 +22,12 @@ export function tagRangesOf(meaning: TagMeaning): (tag: string) => readonly Addr
     else known.set(prefixes, ranges);
     return ranges;
   };
+}
+
+export function tagsNamed(rules: readonly SecurityRule[]): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const { sources, destinations } of rules)
+    for (const list of [sources, destinations])
+      for (const match of list) if (match.kind === "tag") names.add(match.tag);
+  return names;
 }

@@ -2,7 +2,11 @@
  * Pieces for tests that build worlds in the kernel: short ways to write networks, rules and hosts,
  * and one real use of a flow. Nothing is asserted here; that is in the tests.
  */
-import { createServer } from "node:net";
+import { createSocket } from "node:dgram";
+import { writeFileSync } from "node:fs";
+import { createServer, Socket } from "node:net";
+
+import koffi from "koffi";
 
 import { describeProblem, must, type Result } from "../../../base/problem.ts";
 import type { Host, Network, Subnet, Translation } from "../../../blueprint/blueprint.ts";
@@ -16,11 +20,15 @@ import {
   type SecurityRule,
 } from "../../../network/rule.ts";
 import type { Kernel, Space, SpaceName } from "./kernel.ts";
+import { tcpSocket } from "./libc.ts";
+import { Rtnetlink } from "./netlink.ts";
 import { openKernel } from "./open-kernel.ts";
 
 export const CLIENT = "203.0.113.10";
 export const MANAGER = "198.51.100.7";
 export const STRANGER = "203.0.113.99";
+export const OTHER = "203.0.113.98";
+const ECHO = 7;
 /** How long silence must last to count as silence. */
 const PATIENCE_MS = 700;
 
@@ -29,7 +37,12 @@ export function ok<Value>(result: Result<Value>): Value {
   return result.value;
 }
 
-/** A world with people outside, the platform's management, and one more outside. */
+export const TAGS: Readonly<Record<string, readonly Cidr[]>> = {
+  Known: [`${STRANGER}/32` as Cidr, "192.0.2.0/24" as Cidr],
+  Fleeting: [`${STRANGER}/32` as Cidr],
+};
+
+/** A world with people outside and the platform's management. */
 export function openWorld(): Kernel {
   const kernel = ok(openKernel());
   ok(
@@ -39,8 +52,17 @@ export function openWorld(): Kernel {
       names: {},
     }),
   );
-  ok(kernel.createHost(internetHost("stranger", STRANGER)));
+  ok(kernel.putTags(TAGS));
   return kernel;
+}
+
+/** Two more outside, who answer at port 7. */
+export async function standOutside(kernel: Kernel): Promise<void> {
+  for (const [name, address] of Object.entries({ stranger: STRANGER, other: OTHER })) {
+    const space = ok(kernel.createHost(internetHost(name, address)));
+    await answerAs(space, address, ECHO, name);
+    await answerDatagrams(space, address, ECHO);
+  }
 }
 
 export function internetHost(name: string, address: string): Host {
@@ -48,6 +70,16 @@ export function internetHost(name: string, address: string): Host {
     name,
     place: { kind: "internet", address: address as Ipv4 },
     role: "Endpoint",
+    forwards: false,
+    programs: [],
+  };
+}
+
+export function subnetHost(name: string, address: string): Host {
+  return {
+    name,
+    place: { kind: "subnet", network: "net", subnet: "one", address: address as Ipv4 },
+    role: "Machine",
     forwards: false,
     programs: [],
   };
@@ -131,7 +163,7 @@ export function subnet(
 
 export function network(
   subnets: readonly Subnet[],
-  { vip, ...more }: Partial<Network> & { readonly vip: string },
+  { vip = "198.18.0.4", ...more }: Partial<Network> & { readonly vip?: string } = {},
 ): Network {
   const prefixes = more.prefixes ?? ["10.0.0.0/16" as Cidr];
   return {
@@ -217,16 +249,93 @@ export async function call(from: Space, to: string, port: number): Promise<strin
     return connected.problem.what.includes("within")
       ? "silence"
       : connected.problem.what.replace(/^.*: /, "");
-  const socket = connected.value;
+  return firstWords(connected.value);
+}
+
+/** The same from a port of its own. */
+export async function callFrom(space: Space, own: string, localPort: number, to: string, port: number): Promise<string> {
+  const fd = space.inside(() => tcpSocket({ address: own, port: localPort }));
+  const socket = new Socket({ fd, readable: true, writable: true, manualStart: true } as { fd: number });
+  socket.connect({ host: to, port });
+  return firstWords(socket);
+}
+
+async function firstWords(socket: Socket): Promise<string> {
   return new Promise((resolve) => {
     const end = (said: string) => {
       socket.destroy();
       resolve(said);
     };
-    setTimeout(() => setImmediate(() => end("connected, then silence")), PATIENCE_MS).unref();
+    // What came while this process was busy is read first.
+    setTimeout(() => setImmediate(() => end("silence")), PATIENCE_MS);
     socket.once("error", (error) => end(error.message));
     socket.once("data", (said: Buffer) => end(said.toString().trim()));
   });
+}
+
+/** An open connection to somebody who answers: is what is said now heard and echoed? */
+export async function conversation(from: Space, to: string, port: number) {
+  const socket = ok(await from.sockets.connect({ address: to, port, timeoutMs: PATIENCE_MS }));
+  socket.on("error", () => undefined);
+  let heard = "";
+  socket.on("data", (chunk: Buffer) => (heard += chunk.toString()));
+  let count = 0;
+  return {
+    goesOn: async () => {
+      const word = `word ${(count += 1)}\n`;
+      socket.write(word);
+      return until(() => heard.includes(word));
+    },
+    end: () => void socket.destroy(),
+  };
+}
+
+/** Waits until something holds; false when it did not within the usual patience. */
+export async function until(holds: () => boolean): Promise<boolean> {
+  for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += 10) {
+    if (holds()) return true;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return holds();
+}
+
+const ICMP = 1;
+const SOCK_DGRAM = 2;
+const AF_INET = 2;
+const socketCall = koffi.load("libc.so.6").func("int socket(int domain, int type, int protocol)");
+
+/** One echo request. */
+export async function ping(from: Space, to: string): Promise<"echo" | "silence"> {
+  const fd = from.inside(() => {
+    writeFileSync("/proc/sys/net/ipv4/ping_group_range", "0 0");
+    return Number(socketCall(AF_INET, SOCK_DGRAM, ICMP));
+  });
+  const socket = createSocket("udp4");
+  await new Promise<void>((resolve) => socket.bind({ fd }, resolve));
+  let heard = false;
+  socket.on("message", () => (heard = true));
+  const request = Buffer.from([8, 0, 0, 0, 0, 1, 0, 1]);
+  request.writeUInt16BE(0xffff - 0x0802, 2);
+  socket.send(request, 1, to);
+  const answered = await until(() => heard);
+  socket.close();
+  return answered ? "echo" : "silence";
+}
+
+/** Sends a datagram as somebody else. */
+export async function spoof(
+  from: Space,
+  of: { readonly pretended: string; readonly to: string; readonly port: number },
+): Promise<void> {
+  from.inside(() => {
+    const links = new Rtnetlink();
+    links.addAddress(of.pretended as Ipv4);
+    links.flush();
+    links.close();
+  });
+  const socket = ok(await from.sockets.udp({ address: of.pretended, port: 0 }));
+  await new Promise((resolve) => socket.send("spoofed", of.port, of.to, resolve));
+  socket.close();
 }
 
 /** A datagram with an answer, or `silence`. */
@@ -247,8 +356,16 @@ export async function ask(from: Space, own: string, to: string, port: number): P
 }
 
 /** Answers every datagram with its sender's address. */
-export async function answerDatagrams(space: Space, at: string, port: number): Promise<void> {
+export async function answerDatagrams(
+  space: Space,
+  at: string,
+  port: number,
+  heard: (message: string) => void = () => undefined,
+): Promise<void> {
   const socket = ok(await space.sockets.udp({ address: at, port }));
   socket.on("error", () => {});
-  socket.on("message", (_, sender) => socket.send(`seen ${sender.address}`, sender.port, sender.address));
+  socket.on("message", (message, sender) => {
+    heard(message.toString());
+    socket.send(`seen ${sender.address}`, sender.port, sender.address);
+  });
 }
