@@ -16,7 +16,7 @@ import { PUBLIC_POOL } from "../environment/dependencies.ts";
 import { INSTANCE_SIZES, type InfrastructureRole, type Role } from "../environment/kind.ts";
 import { appHostName, doorwayDomain, environmentDomain } from "../environment/names.ts";
 import { ADDRESS_ECHO_PORTS, APP_PORTS, MANAGEMENT_PORTS } from "../environment/ports.ts";
-import { parseCidr, sizeOf, type Cidr, type Ipv4 } from "../network/prefix.ts";
+import { parseCidr, sizeOf, type Ipv4 } from "../network/prefix.ts";
 import type { App, FrontEnd, Host, PublicAddress, RoleAgent, Translation } from "./blueprint.ts";
 import { lastHostOffset, type LedgerDraft } from "./ledger.ts";
 import type { Declared, Wanted } from "./wanted.ts";
@@ -328,7 +328,7 @@ function sitesOfPlan(declared: Declared, plan: ResourceOf<"Microsoft.Web/serverf
 export function publicAddress(ledger: LedgerDraft, owner: string): Ipv4 {
   const pool = parseCidr(PUBLIC_POOL);
   if (!pool.ok) throw new Error("broken promise: the pool is a prefix");
-  const address = ledger.address("public", pool.value as Cidr, owner, 1, sizeOf(pool.value) - 2);
+  const address = ledger.address("public", pool.value, owner, 1, sizeOf(pool.value) - 2);
   if (address === undefined) throw new Error("broken promise: the world has public addresses left");
   return address;
 }

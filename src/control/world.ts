@@ -13,7 +13,7 @@ import type { Ledger } from "../blueprint/ledger.ts";
 import { FIRST_HOST_OFFSET, MOST_INSTANCES, PLATFORM_ADDRESSES } from "../environment/addresses.ts";
 import { describeHealth, type Health } from "../environment/health.ts";
 import type { Fabric, StandingPlace } from "../fabric/fabric.ts";
-import { addressAt, ipv4ToNumber, sizeOf, type Ipv4 } from "../network/prefix.ts";
+import { addressAt, ipv4ToNumber, sizeOf } from "../network/prefix.ts";
 import type { ServiceTags } from "../network/service-tags.ts";
 import type { Store } from "../store/store.ts";
 import type {
@@ -61,10 +61,10 @@ export function openWorld(options: WorldOptions): World {
     logs: async ({ site, host, lines }) => {
       const named = site === undefined ? undefined : appsOf(state().blueprint, site);
       if (named?.length === 0) return declined(noSuchSite(site ?? ""));
-      const found_ = await fabric.logs({ lines, ...(host === undefined ? {} : { host }) });
-      if (!found_.ok || named === undefined) return found_;
+      const listed = await fabric.logs({ lines, ...(host === undefined ? {} : { host }) });
+      if (!listed.ok || named === undefined) return listed;
       return found(
-        found_.value.filter((line) => named.includes(`${line.host} ${line.program}`)).slice(-lines),
+        listed.value.filter((line) => named.includes(`${line.host} ${line.program}`)).slice(-lines),
       );
     },
     run: async ({ at, argv, input, onOutput }: RunRequest) => {
@@ -192,7 +192,7 @@ function ledgerOf(
 
 function balancerOf(ledger: Ledger, subnetKey: string, environmentKey: string) {
   const address = ledger.addresses[subnetKey]?.held[`${environmentKey} ilb`];
-  return address === undefined ? [] : [{ address: address as Ipv4, use: "InternalLoadBalancer" }];
+  return address === undefined ? [] : [{ address, use: "InternalLoadBalancer" }];
 }
 
 function describeHost(host: Host): Omit<WorldView["hosts"][number], "programs"> {

@@ -45,6 +45,8 @@ class World {
   #tags: Readonly<Record<string, readonly Cidr[]>> = {};
   #own: readonly Ipv4[] = [];
   #client: Ipv4 | undefined;
+  /** Never given twice: the kernel takes its time to take away what is removed. */
+  #lastLink = 0;
 
   constructor() {
     applySettings("router");
@@ -80,7 +82,7 @@ class World {
   }
 
   putNetwork(network: Network): "done" {
-    const router = this.#routers.get(network.id) ?? new NetworkRouter(this.#home, this.#routes, network.index);
+    const router = this.#routers.get(network.id) ?? new NetworkRouter(this.#home, this.#routes, (this.#lastLink += 1));
     this.#routers.set(network.id, router);
     router.put(network, this.#tags, this.#client);
     return "done";
