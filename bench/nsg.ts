@@ -21,8 +21,7 @@ import { good, inBenchWorld, run, there } from "./world.ts";
 const PROBE = fileURLToPath(new URL("connect-often.mjs", import.meta.url));
 const KERNEL = fileURLToPath(new URL("nsg-kernel.ts", import.meta.url));
 const TAG = "AzureCloud";
-const PROBE_MS = 2_500;
-const BEFORE_CHANGE_MS = 500;
+const BEFORE_CHANGE_MS = 1_200;
 
 const { rounds, rules: ruleCount } = readNumbers({ rounds: 5, rules: 1_000 });
 printMachine();
@@ -38,7 +37,7 @@ await inBenchWorld(async (world) => {
     .filter(({ name }) => name !== "Inbound-web")
     .map(({ name, properties }) => ({ name, properties }));
   const change = async (access: "Allow" | "Deny", rules: readonly JsonValue[]) => {
-    const probing = world.ase("exec", "--at", "internet", "--", process.execPath, PROBE, address, "80", `${PROBE_MS}`);
+    const probing = world.ase("exec", "--at", "internet", "--", process.execPath, PROBE, address, "80");
     // Should the change fail, its own words are what is told.
     probing.catch(() => undefined);
     await pause(BEFORE_CHANGE_MS);

@@ -128,10 +128,12 @@ class Walker {
     const { to, toPort } = this.#flow;
     if (to === PLATFORM_ADDRESS) return this.#atOutside(to);
     const balancer = translationAt(network, "router", to, toPort, this.#flow.protocol);
-    if (balancer !== undefined) return this.#translated(network, source, balancer);
     const route = subnet === undefined ? undefined : selectRoute(subnet.routes, to);
     const local = network.prefixes.some((prefix) => contains(prefix, to));
     const kind = route?.nextHop.kind ?? (local ? "VnetLocal" : "Internet");
+    // Routes are asked for the address the sender wrote; one that leads elsewhere passes the balancer by.
+    if (balancer !== undefined && kind === "VnetLocal" && hops === 0)
+      return this.#translated(network, source, balancer);
     if (route !== undefined)
       this.#steps.push({
         at: subnet?.name ?? network.name,

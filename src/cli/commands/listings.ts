@@ -39,7 +39,7 @@ export async function status(session: Session, { output }: Output): Ending {
         { title: "Subnet", of: ({ subnet }) => subnet },
         { title: "Provisioning", of: ({ provisioningState }) => provisioningState },
         { title: "Status", of: (one) => one.status },
-        { title: "Health", of: ({ health }) => health },
+        { title: "Health", of: ({ health }) => health.split(":", 1)[0] ?? "" },
       ],
       json: {
         running: true,
@@ -52,9 +52,19 @@ export async function status(session: Session, { output }: Output): Ending {
       empty:
         "The server runs; no environment is declared. Deploy a template with `ase up --template FILE`.",
     });
+    if (output === "table") environments.value.forEach((one) => explainHealth(session, one));
     const ill = environments.value.some((environment) => !isHealthy(environment));
     return found(ill ? EXIT.notAsWanted : EXIT.done);
   });
+}
+
+/** One line per cause: the flow, what it met, and the rule or route that stopped it. */
+function explainHealth({ terminal }: Session, { name, health }: Environment): void {
+  const causes = health.split(": ").slice(1).join(": ");
+  if (causes === "") return;
+  terminal.print("");
+  terminal.print(`${name}:`);
+  for (const cause of causes.split("; ")) terminal.print(`  ${cause}`);
 }
 
 export function isHealthy({ health, provisioningState }: Environment): boolean {

@@ -44,7 +44,7 @@ export function publicBalancers(translations: readonly Translation[]): string {
   return [
     `flush chain ${TABLE} balancers`,
     ...translations
-      .filter(({ at }) => at === "edge")
+      .filter(({ at, targets }) => at === "edge" && targets.length > 0)
       .map((translation) => `add rule ${TABLE} balancers iifname "${TO_WORLD}" ${balancerRule(translation)}`),
   ].join("\n");
 }

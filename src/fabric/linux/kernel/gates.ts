@@ -8,6 +8,7 @@
  */
 import { isAnyPort, merge, namesPlatform, rangesOf } from "../../../network/evaluate.ts";
 import type { AddressRange } from "../../../network/prefix.ts";
+import { selectRoute } from "../../../network/select-route.ts";
 import type { AddressMatch, Direction, PortRange, SecurityRule } from "../../../network/rule.ts";
 import type { Subnet, Translation } from "../../../blueprint/blueprint.ts";
 import { balancerRule } from "./balance.ts";
@@ -117,16 +118,38 @@ export function removeForwarder(link: string): string {
   return `delete element ${TABLE} forwarders { "${link}" }`;
 }
 
-/** The internal load balancers of a network; the client keeps its address. */
-export function internalBalancers(translations: readonly Translation[], exists: boolean): string {
-  const own = translations.filter(({ at }) => at === "router");
-  const clear = exists ? [`flush chain ${TABLE} balancers`, `delete chain ${TABLE} balancers`] : [];
+/**
+ * The internal load balancers of a network; the client keeps its address.
+ *
+ * Routes are asked for the balancer's address, which is what the sender wrote: where one leads
+ * elsewhere, nothing is balanced. What is balanced goes straight to its target, past the routes.
+ */
+export function internalBalancers(
+  translations: readonly Translation[],
+  subnets: readonly Subnet[],
+  exists: boolean,
+): string {
+  const own = translations.filter(({ at, targets }) => at === "router" && targets.length > 0);
+  const clear = exists
+    ? ["balancers", "balanced"].flatMap((chain) => [
+        `flush chain ${TABLE} ${chain}`,
+        `delete chain ${TABLE} ${chain}`,
+      ])
+    : [];
   // Without a balancer there is no chain: every new connection would pay for it.
   if (own.length === 0) return clear.join("\n");
   return [
     ...clear,
     `add chain ${TABLE} balancers { type nat hook prerouting priority dstnat; policy accept; }`,
-    ...own.map((translation) => `add rule ${TABLE} balancers ${balancerRule(translation)}`),
+    `add chain ${TABLE} balanced { type filter hook prerouting priority dstnat + 10; policy accept; }`,
+    `add rule ${TABLE} balanced ct status dnat ct direction original meta mark set 0`,
+    ...own.map((translation) => {
+      const elsewhere = subnets
+        .filter(({ routes }) => selectRoute(routes, translation.address)?.nextHop.kind !== "VnetLocal")
+        .map(({ index }) => index);
+      const not = elsewhere.length === 0 ? "" : `iifgroup != { ${elsewhere.join(", ")} } `;
+      return `add rule ${TABLE} balancers ${not}${balancerRule(translation)}`;
+    }),
   ].join("\n");
 }
 

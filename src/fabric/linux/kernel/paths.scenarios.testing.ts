@@ -173,8 +173,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return { nobody, doesNotForward, passed, out, carried, deniedAtGuard, gone: await call(alice, CAROL, WEB) };
   },
   asymmetric: async (at) => {
-    at.host("guard", GUARD, "forwards");
     await people(at);
+    at.host("guard", GUARD, "forwards");
     at.balance([translation(at, { alice: ALICE })]);
     const client = outside(at.kernel, CLIENT);
     const seen: Record<string, string> = { direct: await call(client, at.vip, WEB) };

@@ -44,7 +44,8 @@ export class NetworkRouter {
   readonly platform: Space;
   #network: Network | undefined;
   #translations: readonly Translation[] = [];
-  #hasBalancers = false;
+  /** Rules of the internal load balancers in force. */
+  #balancers = "";
   #nextLink = FIRST_HOST_LINK;
 
   constructor(home: Namespace, world: Rtnetlink, index: number) {
@@ -106,6 +107,7 @@ export class NetworkRouter {
     for (const old of before?.subnets ?? [])
       if (!network.subnets.some(({ index }) => index === old.index)) this.#removeSubnet(old);
     this.#network = network;
+    this.#putBalancers();
   }
 
   #putPublicAddresses(before: Network | undefined, network: Network, source: Ipv4 | undefined): void {
@@ -196,10 +198,17 @@ export class NetworkRouter {
 
   putTranslations(translations: readonly Translation[]): void {
     this.#edgeNft.run(publicBalancers(translations));
-    const commands = gates.internalBalancers(translations, this.#hasBalancers);
-    if (commands !== "") this.#nft.run(commands);
-    this.#hasBalancers = translations.some(({ at }) => at === "router");
     this.#translations = translations;
+    this.#putBalancers();
+  }
+
+  /** Depends on the routes of the subnets, too. */
+  #putBalancers(): void {
+    const subnets = this.#network?.subnets ?? [];
+    const wanted = gates.internalBalancers(this.#translations, subnets, false);
+    if (wanted === this.#balancers) return;
+    this.#nft.run(gates.internalBalancers(this.#translations, subnets, this.#balancers !== ""));
+    this.#balancers = wanted;
   }
 
   get translations(): readonly Translation[] {

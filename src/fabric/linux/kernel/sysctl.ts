@@ -15,6 +15,8 @@ export function applySettings(use: NamespaceUse): void {
   set("ipv4/ip_unprivileged_port_start", "0", "optional");
   if (use === "host") return;
   set("ipv4/ip_forward", "1", "needed");
+  // Whoever sends to nowhere is told every time, not once a second.
+  set("ipv4/icmp_ratelimit", "0", "optional");
   set("ipv4/conf/all/send_redirects", "0", "optional");
   set("ipv4/conf/default/send_redirects", "0", "optional");
 }
