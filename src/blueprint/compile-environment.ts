@@ -314,6 +314,8 @@ const ROLE_WORDS: Record<Role, string> = {
 /** Ports and user ids of apps begin above these; a site keeps its own while it lives. */
 const FIRST_APP_PORT = 8_080;
 const FIRST_APP_USER = 30_000;
+/** Ports of the inside communication lie this far apart at most; below those of clients. */
+const INTERNAL_SPREAD = 11_000;
 
 /** The user id on this machine that a site's files and processes belong to. */
 export function userOfSite(siteNumber: number): number {
@@ -342,7 +344,7 @@ export function publicAddress(ledger: LedgerDraft, owner: string): Ipv4 {
 export function internalPorts(hostName: string): readonly number[] {
   let hash = 2_166_136_261;
   for (const letter of hostName) hash = Math.imul(hash ^ letter.charCodeAt(0), 16_777_619) >>> 0;
-  return [20_000 + (hash % 12_000), 34_000 + ((hash >>> 8) % 12_000)];
+  return [20_000 + (hash % INTERNAL_SPREAD), 34_000 + ((hash >>> 8) % INTERNAL_SPREAD)];
 }
 
 /**

@@ -219,7 +219,7 @@ function portsOf(text: string, path: string, body: Body): PortRange {
   return body.fail(
     "SecurityRuleInvalidPortRange",
     `${path}: "${text}" is not a port range`,
-    `Write a port, a range like 454-455, or "*"; several ports go into ${path}s.`,
+    `Write a port, a range like 8000-8100, or "*"; several ports go into ${path}s.`,
   );
 }
 

@@ -1,9 +1,11 @@
 /** Which way packets take through a network and its edge; asserted in paths.test.ts. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 import type { Translation } from "../../../blueprint/blueprint.ts";
 import type { Cidr, Ipv4 } from "../../../network/prefix.ts";
 import type { NextHop } from "../../../network/route.ts";
+import { createNamespace, currentNamespace, inNamespace } from "./libc.ts";
+import { openKernel } from "./open-kernel.ts";
 import {
   answerAs,
   answerDatagrams,
@@ -22,6 +24,7 @@ import {
   rule,
   STRANGER,
   subnet,
+  until,
   withDefaults,
   type Place,
   type Scenario,
@@ -31,6 +34,7 @@ const ALICE = "10.0.1.4";
 const BOB = "10.0.1.5";
 const CAROL = "10.0.2.4";
 const GUARD = "10.0.3.4";
+const GUARD_BESIDE = "10.0.2.9";
 const BALANCER = "10.0.1.200";
 const WEB = 80;
 const viaGuard: NextHop = { kind: "VirtualAppliance", address: GUARD as Ipv4 };
@@ -210,7 +214,10 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "again and again": async (at) => {
     const seen: string[] = [];
     for (let round = 0; round < 5; round += 1) {
-      const { alice } = await people(at, { rules: withDefaults(), one: [LOCAL, OUT, route("10.0.9.0/24", none)] });
+      const { alice } = await people(at, {
+        rules: withDefaults(rule("Inbound", 100, "Allow", { from: ["Internet"] })),
+        one: [LOCAL, OUT, route("10.0.9.0/24", none)],
+      });
       at.balance([translation(at, { alice: ALICE })]);
       at.balance([translation(at, { alice: ALICE })]);
       seen.push(await call(alice, BOB, WEB), await call(outside(at.kernel, CLIENT), at.vip, WEB));
@@ -226,6 +233,33 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     await answerAs(at.host("heir", ALICE), "0.0.0.0", WEB, "heir");
     at.removeHost("alice");
     return call(bob, ALICE, WEB);
+  },
+  "nothing stays": async () => {
+    // A world apart, so that the other scenarios' things do not count.
+    const home = currentNamespace();
+    const apart = createNamespace(home);
+    const inside = <Value>(work: () => Value) => inNamespace(apart, home, work);
+    const kernel = inside(() => ok(openKernel()));
+    const [before, after] = inside(() => {
+      const first = inventory();
+      const at = placeIn(kernel, 98);
+      at.put([subnet(1, { rules: withDefaults(), routes: [LOCAL, OUT] }), subnet(2)]);
+      at.host("alice", ALICE);
+      at.host("guard", GUARD_BESIDE, "forwards");
+      at.balance([
+        translation(at, { alice: ALICE }),
+        translation(at, { alice: ALICE }, { at: "router", address: BALANCER as Ipv4 }),
+      ]);
+      at.removeHost("alice");
+      ok(kernel.removeNetwork(at.id));
+      return [first, inventory()];
+    });
+    return {
+      // The kernel takes them away with the namespaces, a little later.
+      links: await until(() => inside(inventory).links.length === before.links.length),
+      routes: after.routes.length === before.routes.length,
+      descriptors: after.descriptors - before.descriptors,
+    };
   },
   "open flow": async (at) => {
     const { alice } = await people(at);
@@ -258,6 +292,12 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return { before, after, balancer };
   },
 };
+
+/** What a network could leave behind in the world it stood in, and open in this process. */
+function inventory() {
+  const rows = (file: string) => readFileSync(`/proc/thread-self/net/${file}`, "utf8").trim().split("\n");
+  return { links: rows("dev"), routes: rows("route"), descriptors: readdirSync("/proc/self/fd").length };
+}
 
 /** Packets a host has passed on, as its own kernel counts them. */
 function forwardedBy(space: ReturnType<Place["host"]>): number {

@@ -30,7 +30,7 @@ export const STRANGER = "203.0.113.99";
 export const OTHER = "203.0.113.98";
 const ECHO = 7;
 /** How long silence must last to count as silence. */
-const PATIENCE_MS = 700;
+const PATIENCE_MS = 1_500;
 
 export function ok<Value>(result: Result<Value>): Value {
   if (!result.ok) throw new Error(describeProblem(result.problem));
