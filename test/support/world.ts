@@ -100,8 +100,9 @@ export async function openTestWorld(wish: WorldWish = {}): Promise<TestWorld> {
   };
   const close = async () => {
     client?.close();
+    const tree = treeOf(folder);
     const ended = await endServer(home, "purge");
-    const left = leftBehind(folder);
+    const left = [...leftBehind(folder), ...tree.filter(isAlive).map(({ pid, what }) => `process ${pid}: ${what}`)];
     rmSync(folder, { recursive: true, force: true });
     good(ended);
     if (left.length > 0) throw new Error(`left behind:\n${left.join("\n")}`);
@@ -317,16 +318,44 @@ export function machineNetwork(): string {
     .replaceAll(/\[\d+:\d+\]/g, "");
 }
 
-/** Processes of a home by what they run: pid and start time, which together are never used again. */
-export function processesOf(home: string): readonly { readonly pid: number; readonly what: string }[] {
+export type Seen = {
+  readonly pid: number;
+  readonly parent: number;
+  /** With the pid, a process for good: numbers are used again. */
+  readonly startTime: string;
+  readonly what: string;
+};
+
+/** Processes whose command line names a home. */
+export function processesOf(home: string): readonly Seen[] {
+  return allProcesses().filter(({ what }) => what.split(" ").some((word) => word === home || word.startsWith(`${home}/`)));
+}
+
+/** All processes of a home's control plane and world, also those that do not name it. */
+export function treeOf(home: string): readonly Seen[] {
+  const all = allProcesses();
+  const inside = new Set(processesOf(home).map(({ pid }) => pid));
+  for (let before = -1; before !== inside.size; ) {
+    before = inside.size;
+    for (const { pid, parent } of all) if (inside.has(parent)) inside.add(pid);
+  }
+  return all.filter(({ pid }) => inside.has(pid));
+}
+
+function allProcesses(): readonly Seen[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
-      const what = readOr(`/proc/${name}/cmdline`).split("\0");
-      return what.includes(home) || what.some((word) => word.startsWith(`${home}/`))
-        ? [{ pid: Number(name), what: what.join(" ") }]
-        : [];
+      // Behind the name in brackets: state, parent, ... and the start time as the twentieth.
+      const fields = readOr(`/proc/${name}/stat`).split(") ").at(-1)?.split(" ") ?? [];
+      const [parent, startTime] = [Number(fields[1]), fields[19]];
+      const what = readOr(`/proc/${name}/cmdline`).replaceAll("\0", " ").trim();
+      return startTime === undefined || fields[0] === "Z" ? [] : [{ pid: Number(name), parent, startTime, what }];
     });
+}
+
+function isAlive({ pid, startTime }: Seen): boolean {
+  return allProcesses().some((one) => one.pid === pid && one.startTime === startTime);
 }
 
 /** What a home that was purged must not leave on the machine. */

@@ -1,5 +1,6 @@
 /** An External environment: its VIP, ports, apps and rules, as a client outside and an app see them. */
 import { readFileSync } from "node:fs";
+import { get } from "node:https";
 import { createServer } from "node:net";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -9,7 +10,7 @@ import {
   askDoor,
   groupsOf,
   openTestWorld,
-  processesOf,
+  treeOf,
   until,
   untilHealthy,
   worldId,
@@ -22,7 +23,6 @@ const CLIENT = "198.19.255.10";
 /** Another address of the internet. */
 const ELSEWHERE = "198.19.0.123";
 const NODE = process.execPath;
-const RULE_IN_FORCE_MS = 5_000;
 
 let world: TestWorld;
 beforeAll(async () => {
@@ -88,6 +88,26 @@ describe("the VIP", () => {
     const text = await world.exec("internet", ["openssl", "x509", "-noout", "-ext", "subjectAltName"], shown.stdout);
     expect(text.stdout).toContain("DNS:*.demo.p.azurewebsites.net");
     expect(text.stdout).toContain("DNS:*.scm.demo.p.azurewebsites.net");
+  });
+});
+
+describe("the doorway", () => {
+  test("leads from the machine's loopback to the app, with TLS of the installation's authority", async () => {
+    const authority = readFileSync(world.home.authority, "utf8");
+    const name = "hello.demo.localhost";
+    const answer = await new Promise<string>((resolve, reject) => {
+      const to = { host: "127.0.0.1", port: world.ports.https, servername: name, ca: authority, agent: false };
+      get({ ...to, headers: { host: name } }, (response) => {
+        let text = "";
+        response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+        response.on("end", () => resolve(text));
+      }).on("error", reject);
+    });
+    expect(JSON.parse(answer).instance).toMatch(/^demo-demo-plan-[01]$/);
+  });
+
+  test("says that there is no such environment", async () => {
+    expect((await world.door("/", "hello.nobody.localhost")).status).toBe(404);
   });
 });
 
@@ -293,6 +313,26 @@ describe("security rules", () => {
     await world.arm("DELETE", rule("no-web"));
     expect((await outside(...call)).exitCode).toBe(0);
   });
+
+  test("with flushConnection a new rule ends established connections, too", async () => {
+    const group = world.network("networkSecurityGroups/demo-nsg");
+    const { location, properties } = await world.arm("GET", group);
+    const { securityRules } = properties;
+    const flush = (flushConnection: boolean) =>
+      world.arm("PUT", group, { location, properties: { securityRules, flushConnection } });
+    await flush(true);
+    const steady = world.begin("internet", [NODE, "-e", STEADY, await world.vip()]);
+    await until("it is served", () => (steady.said().length > 3 ? true : undefined), 5_000);
+    await world.arm("PUT", rule("no-web"), ruleBody({ access: "Deny", port: ["80", "443"] }));
+    const served = steady.said().length;
+    // What was on its way may still have come in; then there is silence.
+    await expect(
+      until("it is served again", () => (steady.said().length > served + 3 ? true : undefined), 1_500),
+    ).rejects.toThrow("not within");
+    steady.end();
+    await flush(false);
+    expect((await world.ask("GET", rule("no-web"))).status).toBe(404);
+  });
 });
 
 describe("routes", () => {
@@ -402,25 +442,12 @@ function ruleBody({ access, port }: { readonly access: "Allow" | "Deny"; readonl
 
 /** The app's own processes on the machine, by its worker: those that run Node inside the sandbox. */
 function appProcesses(of: TestWorld, worker: string): readonly number[] {
-  const outer = processesOf(of.home.folder).filter(({ what }) => what.startsWith("bwrap ") && what.includes(`--hostname ${worker} `));
-  const parents = new Set(outer.map(({ pid }) => pid));
-  const found: number[] = [];
-  for (let grew = true; grew; ) {
-    grew = false;
-    for (const pid of [...parents])
-      for (const child of childrenOf(pid))
-        if (!parents.has(child)) {
-          parents.add(child);
-          grew = true;
-        }
-  }
-  for (const pid of parents) if (readIfThere(`/proc/${pid}/cmdline`).join("").startsWith("node\0server.js")) found.push(pid);
-  return found;
-}
-
-function childrenOf(pid: number): readonly number[] {
-  const text = readIfThere(`/proc/${pid}/task/${pid}/children`)[0] ?? "";
-  return text.split(" ").filter((word) => word !== "").map(Number);
+  const tree = treeOf(of.home.folder);
+  const inRoom = (pid: number): boolean => {
+    const parent = tree.find((one) => one.pid === pid);
+    return parent !== undefined && (parent.what.includes(`--hostname ${worker} `) || inRoom(parent.parent));
+  };
+  return tree.filter(({ what, parent }) => what === "node server.js" && inRoom(parent)).map(({ pid }) => pid);
 }
 
 /** One text, or none. */

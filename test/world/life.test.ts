@@ -3,7 +3,19 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { machineNetwork, openTestWorld, processesOf, until, untilHealthy, type TestWorld } from "../support/world.ts";
+import { endServer } from "../../src/cli/server.ts";
+import {
+  good,
+  groupsOf,
+  machineNetwork,
+  openTestWorld,
+  processesOf,
+  treeOf,
+  until,
+  untilHealthy,
+  worldId,
+  type TestWorld,
+} from "../support/world.ts";
 
 const NETWORK_BEFORE = machineNetwork();
 
@@ -32,9 +44,15 @@ const allow = (priority: number) => ({
 });
 const control = () => processesOf(world.home.folder).find(({ what }) => what.includes(" control "));
 const others = () =>
-  processesOf(world.home.folder)
+  treeOf(world.home.folder)
     .filter(({ what }) => !what.includes(" control "))
-    .map(({ pid, what }) => `${pid} ${what}`);
+    .map(({ pid, startTime, what }) => `${pid} ${startTime} ${what}`);
+/** One for each front end; its workers are children of it. */
+const proxies = () => {
+  const tree = treeOf(world.home.folder);
+  const isProxy = (pid: number) => tree.some((one) => one.pid === pid && one.what.startsWith("haproxy "));
+  return tree.filter(({ pid, parent, what }) => isProxy(pid) && !isProxy(parent) && what.includes("front-end")).map(({ pid }) => pid);
+};
 
 function kill(): void {
   const running = control();
@@ -66,6 +84,52 @@ function steadyRequests() {
     },
   };
 }
+
+describe("the world", () => {
+  test("goes without a trace with `ase down`, and comes back as it was declared", async () => {
+    const before = await world.ledger();
+    expect(good(await endServer(world.home, "keep"))).toBe("ended");
+    expect(treeOf(world.home.folder)).toEqual([]);
+    expect(groupsOf(worldId(world.home.folder))).toEqual([]);
+    expect(machineNetwork()).toBe(NETWORK_BEFORE);
+    await world.startAgain();
+    await untilHealthy(world);
+    await until("the app answers", async () => ((await world.door("/")).status === 200 ? true : undefined), 10_000);
+    expect(await world.ledger()).toEqual(before);
+  });
+
+  test("that is killed itself is made anew by the next start", async () => {
+    const outermost = processesOf(world.home.folder).find(({ what }) => what.startsWith("unshare "));
+    expect(outermost).toBeDefined();
+    if (outermost !== undefined) process.kill(outermost.pid, "SIGKILL");
+    await until("nothing is left of it", () => (treeOf(world.home.folder).length === 0 ? true : undefined), 10_000);
+    await world.startAgain();
+    await untilHealthy(world);
+    await until("the app answers", async () => ((await world.door("/")).status === 200 ? true : undefined), 10_000);
+  });
+
+  test("starts a front end's proxy again when it is killed, and goes on answering meanwhile", async () => {
+    const before = proxies();
+    const requests = steadyRequests();
+    await requests.more(20);
+    const [victim] = before;
+    expect(victim).toBeDefined();
+    if (victim !== undefined) process.kill(victim, "SIGKILL");
+    await until(
+      "another one runs",
+      () => {
+        const now = proxies();
+        return now.length === before.length && victim !== undefined && !now.includes(victim) ? true : undefined;
+      },
+      10_000,
+    );
+    await requests.more(20);
+    const seen = await requests.end();
+    // What it carried, and what came until the keep-alive found out, may have failed; not the rest.
+    expect(seen.slice(-20).every((answer) => answer === "200")).toBe(true);
+    await untilHealthy(world);
+  });
+});
 
 describe("the control plane is killed", () => {
   test("no request fails, and the next one adopts the very same processes", async () => {
