@@ -19,6 +19,7 @@ import { fabricPid, familyOf, good, inBenchWorld, readOr, worldPid, type BenchWo
 const { instances } = readNumbers({ instances: 100 });
 const LONGEST_MS = 180_000;
 const LOOK_EVERY_MS = 20;
+const SETTLE_MS = 2_000;
 const WEB = "api-version=2022-03-01";
 
 type Memory = { readonly fabric: number; readonly control: number; readonly all: number; readonly slab: number };
@@ -27,69 +28,83 @@ printMachine();
 const rows: Record<string, string>[] = [];
 const tell = (what: string, value: string) => rows.push({ what, value });
 
-await inBenchWorld(async (world) => {
+await inBenchWorld(withoutApps);
+await inBenchWorld(withApps);
+printTable(`A plan of ${instances} instances, once`, rows);
+
+/** Growth is measured, not shrinking: a process does not give memory back. */
+async function withoutApps(world: BenchWorld): Promise<void> {
+  const sample = await openSample(world);
+  good(await sample.client.carryOut({ method: "POST", path: `${sample.site}/stop?${WEB}` }));
+  await sample.untilRunning(0);
+  await pause(SETTLE_MS);
+  const before = memoryOf(world);
+  tell(`1 to ${instances} hosts without an app`, inSeconds(await sample.scale(instances)));
+  await pause(SETTLE_MS);
+  const after = memoryOf(world);
+  const hosts = instances - 1;
+  tell("idle host, PSS of the fabric process", inMb((after.fabric - before.fabric) / hosts));
+  tell("idle host, PSS of everything in the world", inMb((after.all - before.all) / hosts));
+  tell("idle host, slab of the kernel", inMb((after.slab - before.slab) / hosts));
+  sample.client.close();
+  const begun = performance.now();
+  await world.ase("down");
+  tell(`\`ase down\` with ${instances} hosts without an app`, inSeconds(performance.now() - begun));
+}
+
+async function withApps(world: BenchWorld): Promise<void> {
+  const sample = await openSample(world);
+  const before = memoryOf(world);
+  const scaleBegun = performance.now();
+  tell(`1 to ${instances} instances of a Node app, operation done`, inSeconds(await sample.scale(instances)));
+  await sample.untilRunning(instances);
+  tell("until every instance's app accepts requests", inSeconds(performance.now() - scaleBegun));
+  await pause(SETTLE_MS);
+  const full = memoryOf(world);
+  tell("fabric process, PSS", inMb(full.fabric));
+  tell("control process, PSS", inMb(full.control));
+  tell("everything in the world, PSS", inMb(full.all));
+  tell("per further instance with its app, PSS", inMb((full.all - before.all) / (instances - 1)));
+  sample.client.close();
+  const downBegun = performance.now();
+  await world.ase("down");
+  tell(`\`ase down\` with ${instances} apps`, inSeconds(performance.now() - downBegun));
+}
+
+async function openSample(world: BenchWorld) {
   await bringUpSample(world, 1);
   const client = world.client();
   const { subscription } = good(await readAccount(client));
   const group = `/subscriptions/${subscription}/resourceGroups/demo/providers/Microsoft.Web`;
   const plan = `${group}/serverfarms/demo-plan?${WEB}`;
-  const site = `${group}/sites/${SITE}`;
-  const before = memoryOf(world);
   const declared = good(await client.get(plan));
-  const scale = async (capacity: number) => {
-    const begun = performance.now();
-    const body = {
-      location: propertyAt(declared, "location") ?? "local",
-      sku: { name: "I1", tier: "Isolated", capacity },
-      properties: propertyAt(declared, "properties") ?? {},
-    };
-    good(await client.carryOut({ method: "PUT", path: plan, body }));
-    return performance.now() - begun;
+  return {
+    client,
+    site: `${group}/sites/${SITE}`,
+    /** How many milliseconds the operation took. */
+    scale: async (capacity: number) => {
+      const begun = performance.now();
+      const body = {
+        location: propertyAt(declared, "location") ?? "local",
+        sku: { name: "I1", tier: "Isolated", capacity },
+        properties: propertyAt(declared, "properties") ?? {},
+      };
+      good(await client.carryOut({ method: "PUT", path: plan, body }));
+      return performance.now() - begun;
+    },
+    /** An app counts as running once it accepts connections. */
+    untilRunning: async (count: number) => {
+      const deadline = performance.now() + LONGEST_MS;
+      for (;;) {
+        const answer = JSON.stringify(good(await client.get("/openase/world")));
+        const running = answer.match(/"name":"app-[^}]*"state":"running"/g)?.length ?? 0;
+        if (running === count) return;
+        if (deadline < performance.now()) throw new Error(`${running} of ${count} run`);
+        await pause(LOOK_EVERY_MS);
+      }
+    },
   };
-  const begun = performance.now();
-  const done = await scale(instances);
-  tell(`1 to ${instances} instances, operation done`, inSeconds(done));
-  tell("every instance's app accepts requests", inSeconds(await untilRunning(begun, instances)));
-  await pause(2_000);
-  const full = memoryOf(world);
-  tell("fabric process, PSS", inMb(full.fabric));
-  tell("control process, PSS", inMb(full.control));
-  tell("everything in the world, PSS", inMb(full.all));
-  tell(`per further instance with its app, PSS`, inMb((full.all - before.all) / (instances - 1)));
-
-  good(await client.carryOut({ method: "POST", path: `${site}/stop?${WEB}` }));
-  const idleBegun = performance.now();
-  await untilRunning(idleBegun, 0);
-  await pause(2_000);
-  const idle = memoryOf(world);
-  await scale(1);
-  await pause(3_000);
-  const one = memoryOf(world);
-  const hosts = instances - 1;
-  tell("idle host (no app), PSS of the fabric process", inMb((idle.fabric - one.fabric) / hosts));
-  tell("idle host, slab of the kernel", inMb((idle.slab - one.slab) / hosts));
-
-  good(await client.carryOut({ method: "POST", path: `${site}/start?${WEB}` }));
-  await scale(instances);
-  await untilRunning(performance.now(), instances);
-  client.close();
-  const downBegun = performance.now();
-  await world.ase("down");
-  tell(`\`ase down\` with ${instances} apps`, inSeconds(performance.now() - downBegun));
-
-  /** Apps listen before their program counts as running. */
-  async function untilRunning(since: number, count: number): Promise<number> {
-    const deadline = since + LONGEST_MS;
-    for (;;) {
-      const answer = good(await client.get("/openase/world"));
-      const running = JSON.stringify(answer).match(/"name":"app-[^}]*"state":"running"/g)?.length ?? 0;
-      if (running === count) return performance.now() - since;
-      if (deadline < performance.now()) throw new Error(`${running} of ${count} run`);
-      await pause(LOOK_EVERY_MS);
-    }
-  }
-});
-printTable(`A plan of ${instances} instances of a Node app, once`, rows);
+}
 
 function memoryOf(world: BenchWorld): Memory {
   const slab = /^Slab:\s+(\d+) kB/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];

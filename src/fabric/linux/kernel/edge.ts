@@ -19,24 +19,28 @@ export function closedEdge(): string {
 table ${TABLE} {
   chain balancers { type nat hook prerouting priority dstnat; policy accept; }
   chain sources { type nat hook postrouting priority srcnat; policy accept; }
+  chain leaving { }
   chain gate {
     type filter hook forward priority filter; policy drop;
     ct state vmap { established : accept, related : accept, invalid : drop }
-    iifname "${TO_NETWORK}" oifname "${TO_WORLD}" accept
+    iifname "${TO_NETWORK}" oifname "${TO_WORLD}" jump leaving
     iifname "${TO_WORLD}" ct status dnat accept
   }
 }`;
 }
 
 export function sourceAddresses(publicAddresses: readonly PublicAddress[]): string {
+  const from = publicAddresses.flatMap(({ address, sourceOf }) =>
+    sourceOf.map((prefix) => ({ address, match: `ip saddr ${prefix}` })),
+  );
   return [
     `flush chain ${TABLE} sources`,
-    ...publicAddresses
-      .filter(({ sourceOf }) => sourceOf.length > 0)
-      .map(
-        ({ address, sourceOf }) =>
-          `add rule ${TABLE} sources oifname "${TO_WORLD}" ip saddr { ${sourceOf.join(", ")} } snat to ${address}`,
-      ),
+    `flush chain ${TABLE} leaving`,
+    // What no public address stands for has no business outside.
+    ...from.map(({ match }) => `add rule ${TABLE} leaving ${match} accept`),
+    ...from.map(
+      ({ address, match }) => `add rule ${TABLE} sources oifname "${TO_WORLD}" ${match} snat to ${address}`,
+    ),
   ].join("\n");
 }
 

@@ -19,6 +19,7 @@ export const VISITOR_GROUP = 250;
 export const EDGE_GROUP = 251;
 /** A subnet's mark and routing table are this plus its index. */
 export const TABLE_BASE = 1_000;
+export const VISITOR_TABLE = TABLE_BASE + VISITOR_GROUP;
 
 export const TABLE_NAME = "vnet";
 const TABLE = `ip ${TABLE_NAME}`;
@@ -35,7 +36,7 @@ const PROTOCOL_NUMBERS = { Icmp: 1, Tcp: 6, Udp: 17, Esp: 50, Ah: 51 } as const;
 export function closedRouter(): string {
   return `
 table ${TABLE} {
-  map marks { type devgroup : mark; }
+  map marks { type devgroup : mark; elements = { ${VISITOR_GROUP} : ${VISITOR_TABLE} } }
   map outbound { type devgroup : verdict; }
   map inbound { type devgroup : verdict; }
   map platform { type devgroup : verdict; }
@@ -155,13 +156,17 @@ export function internalBalancers(
 
 /** @returns undefined when no packet can match */
 function protocolMatch(
-  { protocol, sourcePorts, destinationPorts }: SecurityRule,
+  { direction, protocol, sourcePorts, destinationPorts }: SecurityRule,
   nameSet: NameSet,
 ): readonly Expression[] | undefined {
   const anyPorts = isAnyPort(sourcePorts) && isAnyPort(destinationPorts);
   const ports = [
     ...portMatch("source port", sourcePorts, nameSet),
-    ...portMatch("destination port", destinationPorts, nameSet),
+    ...portMatch(
+      direction === "Outbound" ? "original destination port" : "destination port",
+      destinationPorts,
+      nameSet,
+    ),
   ];
   switch (protocol) {
     case "*":
@@ -177,7 +182,7 @@ function protocolMatch(
 }
 
 function portMatch(
-  match: "source port" | "destination port",
+  match: Field,
   ports: readonly PortRange[],
   nameSet: NameSet,
 ): readonly Expression[] {

@@ -11,6 +11,7 @@ import { netlinkSocket, receive, send, SystemCallError, type Namespace } from ".
 
 const NETLINK_ROUTE = 0;
 const RTM_NEWLINK = 16;
+const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
 const RTM_NEWROUTE = 24;
@@ -94,6 +95,25 @@ export class Rtnetlink {
 
   loopbackUp(): void {
     this.linkUp(LOOPBACK_INDEX);
+  }
+
+  /**
+   * Until a link whose other end has just come up carries packets: the kernel notices on its own
+   * time and drops them before, and a lost first packet of TCP costs a second. Bounded; a link
+   * that does not come up is found by who uses it.
+   */
+  waitForLink(index: number): void {
+    for (const deadline = Date.now() + LINK_UP_WITHIN_MS; Date.now() < deadline; ) {
+      // Being asked makes newer kernels notice at once.
+      const header = Buffer.alloc(16);
+      header.writeUInt32LE(32, 0);
+      header.writeUInt16LE(RTM_GETLINK, 4);
+      header.writeUInt16LE(NLM_F_REQUEST, 6);
+      header.writeUInt32LE((this.#sequence += 1), 8);
+      send(this.#fd, Buffer.concat([header, interfaceMessage(index, 0, 0)]));
+      const length = receive(this.#fd, this.#answer);
+      if (this.#answer.readUInt16LE(4) !== RTM_NEWLINK || isOperational(this.#answer.subarray(32, length))) return;
+    }
   }
 
   addAddress(address: Ipv4, link: number = LOOPBACK_INDEX): void {
@@ -201,6 +221,7 @@ export class Rtnetlink {
   }
 }
 
+const LINK_UP_WITHIN_MS = 200;
 /** Messages sent at once: their acknowledgements fit into one receive buffer. */
 const BATCH = 64;
 /** Marks routes as ours. */
@@ -212,6 +233,7 @@ const FR_ACT_TO_TBL = 1;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_OPERSTATE = 16;
 const IFLA_LINKINFO = 18;
 const IFLA_GROUP = 27;
 const IFLA_NET_NS_FD = 28;
@@ -235,6 +257,16 @@ function interfaceMessage(index: number, flags: number, change: number): Buffer 
   header.writeUInt32LE(flags, 8);
   header.writeUInt32LE(change, 12);
   return header;
+}
+
+function isOperational(attributes: Buffer): boolean {
+  const IF_OPER_UP = 6;
+  for (let at = 0; at + 4 <= attributes.length; ) {
+    const size = attributes.readUInt16LE(at);
+    if (attributes.readUInt16LE(at + 2) === IFLA_OPERSTATE) return attributes.readUInt8(at + 4) === IF_OPER_UP;
+    at += Math.max(4, (size + 3) & ~3);
+  }
+  return false;
 }
 
 function attribute(type: number, value: Buffer): Buffer {

@@ -25,7 +25,13 @@ const VERDICTS = { drop: 0, return: -5 } as const;
 const JUMP = -3;
 
 /** A field of a packet that rules compare. */
-export type Field = "source" | "destination" | "original destination" | "source port" | "destination port";
+export type Field =
+  | "source"
+  | "destination"
+  | "original destination"
+  | "source port"
+  | "destination port"
+  | "original destination port";
 
 export type Expression =
   | { readonly match: Field; readonly within: AddressRange }
@@ -100,9 +106,8 @@ export class TableMessages {
 
   #load(field: Field): void {
     const to = this.#writer;
-    if (field === "original destination") {
-      const DESTINATION = 20;
-      this.#part("ct", () => to.u32(1, REGISTER).u32(2, DESTINATION).u8(3, 0));
+    if (field === "original destination" || field === "original destination port") {
+      this.#part("ct", () => to.u32(1, REGISTER).u32(2, TRACKED[field]).u8(3, 0));
       return;
     }
     const { base, offset, length } = FIELDS[field];
@@ -205,6 +210,8 @@ const EQUAL = 0;
 
 const NETWORK_HEADER = 1;
 const TRANSPORT_HEADER = 2;
+/** What conntrack knows of the first packet of a flow. */
+const TRACKED = { "original destination": 20, "original destination port": 12 } as const;
 const FIELDS = {
   source: { base: NETWORK_HEADER, offset: 12, length: 4 },
   destination: { base: NETWORK_HEADER, offset: 16, length: 4 },

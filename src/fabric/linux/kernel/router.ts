@@ -25,6 +25,8 @@ const WORLD_LINK_BASE = 1_000;
 const FIRST_LINK = 2;
 const SECOND_LINK = 3;
 const FIRST_HOST_LINK = 10;
+/** Priority of a rule that is asked when the main table knows no way. */
+const AFTER_MAIN = 40_000;
 
 type Attached = { readonly host: Host; readonly namespace: Namespace; readonly link: number; readonly space: Space };
 
@@ -93,8 +95,12 @@ export class NetworkRouter {
     this.#edgeRoutes.flush();
     this.#routes.linkUp(FIRST_LINK);
     this.#routes.addAddress(PLATFORM_ADDRESS as Ipv4);
-    this.#routes.putRoute({ prefix: everywhere, kind: "unicast", table: MAIN_TABLE, link: FIRST_LINK });
+    // The main table leads to hosts only: a subnet without a route to the internet has none.
+    this.#routes.putRoute({ prefix: everywhere, kind: "unicast", table: gates.VISITOR_TABLE, link: FIRST_LINK });
+    this.#routes.addRule({ mark: gates.VISITOR_TABLE, table: gates.VISITOR_TABLE, priority: AFTER_MAIN });
     this.#routes.flush();
+    this.#world.waitForLink(this.#worldLink);
+    this.#edgeRoutes.waitForLink(SECOND_LINK);
   }
 
   /** @param clientAddress source of what the world itself sends to public addresses */
@@ -148,9 +154,9 @@ export class NetworkRouter {
     const routes = subnet.routes
       .filter(({ state }) => state === "Active")
       .map((route) => this.#kernelRoute(network, route, table));
+    for (const route of routes) this.#routes.putRoute(route);
     for (const old of known ?? [])
       if (!routes.some(({ prefix }) => prefix === old.prefix)) this.#routes.removeRoute(old);
-    for (const route of routes) this.#routes.putRoute(route);
     if (known === undefined) this.#routes.addRule({ mark: table, table, priority: table });
     this.#routes.flush(["ESRCH"]);
     if (known === undefined) this.#nft.run(gates.markSubnet(subnet.index));
@@ -162,7 +168,7 @@ export class NetworkRouter {
     switch (nextHop.kind) {
       case "VnetLocal":
         // On to the main table, which knows every host; space that is not the network's is nowhere.
-        return network.prefixes.some((own) => encloses(own, prefix))
+        return network.prefixes.some((own) => encloses(own, prefix) || encloses(prefix, own))
           ? { ...none, kind: "throw" }
           : { ...none, kind: "unreachable" };
       case "Internet":
@@ -251,6 +257,7 @@ export class NetworkRouter {
         nft.close();
       }
     });
+    this.#routes.waitForLink(link);
     const space = spaceOf(namespace, this.#home, place.address);
     this.#hosts.set(host.name, { host, namespace, link, space });
     if (host.forwards) {

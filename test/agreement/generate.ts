@@ -1,0 +1,234 @@
+/**
+ * Random small worlds and packets at the corners of their rules, from a seed.
+ *
+ * Prefixes and ports are drawn from few values that meet at hosts, so that rules overlap, replace
+ * each other and end just before or just after a packet. Nothing is sent here.
+ */
+import type { Blueprint, Endpoint, Host, Network, Subnet, Translation } from "../../src/blueprint/blueprint.ts";
+import type { Flow } from "../../src/blueprint/walk.ts";
+import type { Cidr, Ipv4 } from "../../src/network/prefix.ts";
+import type { NextHop } from "../../src/network/route.ts";
+import { ANY_PORT, defaultRules, type AddressMatch, type PortRange, type SecurityRule } from "../../src/network/rule.ts";
+import { effectiveRoutes } from "../../src/network/select-route.ts";
+
+export const PLATFORM = "168.63.129.16" as Ipv4;
+export const VIP = "198.18.0.4" as Ipv4;
+export const BALANCER = "10.0.1.200" as Ipv4;
+export const CLIENT = "203.0.113.10" as Ipv4;
+export const NETWORK_ID = "net";
+const PREFIX = "10.0.0.0/16" as Cidr;
+const GUARD = "10.0.3.4" as Ipv4;
+
+/** Around the ends of the tags below. */
+const OUTSIDE = ["203.0.113.7", "203.0.113.8", CLIENT, "203.0.113.50", "203.0.113.51", "198.51.100.15", "198.51.100.16", "198.51.100.31", "198.51.100.32"] as readonly Ipv4[];
+const INSIDE = ["10.0.1.4", "10.0.1.5", "10.0.1.8", "10.0.2.4", "10.0.2.5", GUARD, "10.0.3.5"] as readonly Ipv4[];
+const VISITOR = "10.0.255.254" as Ipv4;
+const NOBODY = "10.0.2.77" as Ipv4;
+
+const TAGS: Blueprint["tags"] = {
+  Near: ["203.0.113.0/29", "203.0.113.50/32"] as Cidr[],
+  Far: ["198.51.100.16/28", "203.0.113.8/29", "10.0.2.4/32"] as Cidr[],
+};
+const PREFIXES = [
+  ...[...INSIDE, ...OUTSIDE, VIP, BALANCER, PLATFORM].map((address) => `${address}/32`),
+  ...["10.0.1.4/30", "10.0.1.4/31", "10.0.1.0/24", "10.0.2.0/24", "10.0.2.0/23", "10.0.0.0/16", "10.0.0.0/8"],
+  ...["203.0.113.0/24", "203.0.113.8/29", "198.51.100.0/27", "198.18.0.0/15", "0.0.0.0/1", "128.0.0.0/1", "0.0.0.0/0"],
+] as readonly Cidr[];
+
+/** Ports packets go to, and the ends of ranges in rules; ports they come from are above these. */
+const PORTS = [1, 2, 53, 79, 80, 81, 442, 443, 444, 1_000, 1_999, 2_000, 2_001, 29_999];
+const ENDS = [0, 1, 53, 80, 443, 1_000, 2_000, 29_999, 65_535];
+const SOURCE_PORTS = [31_999, 32_000, 32_001, 32_099, 32_100, 32_101];
+const SOURCE_ENDS = [0, 32_000, 32_100, 65_535];
+
+export type Random = {
+  readonly below: (limit: number) => number;
+  readonly one: <Value>(of: readonly Value[]) => Value;
+  readonly chance: (part: number) => boolean;
+};
+
+/** The same numbers for the same seed. */
+export function randomFrom(seed: number): Random {
+  let state = seed >>> 0;
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const below = (limit: number) => Math.floor(next() * limit);
+  return {
+    below,
+    chance: (part) => next() < part,
+    one: (of) => {
+      const chosen = of[below(of.length)];
+      if (chosen === undefined) throw new Error("broken promise: there is something to choose from");
+      return chosen;
+    },
+  };
+}
+
+export function randomBlueprint(random: Random, generation: number): Blueprint {
+  return {
+    generation,
+    tags: TAGS,
+    internet: { clientAddress: CLIENT, managementAddresses: [], names: {} },
+    networks: [randomNetwork(random)],
+    hosts: [
+      ...INSIDE.map((address) => insideHost(address)),
+      host("visitor", { kind: "visitor", network: NETWORK_ID, address: VISITOR }),
+      ...OUTSIDE.map((address) => host(`outside-${address}`, { kind: "internet", address })),
+      { ...host("resolver", { kind: "internet", address: PLATFORM }), programs: [endpoint(PLATFORM, 53)] },
+    ],
+  };
+}
+
+function insideHost(address: Ipv4): Host {
+  const subnet = `subnet${address.split(".")[2] ?? ""}`;
+  return { ...host(`host-${address}`, { kind: "subnet", network: NETWORK_ID, subnet, address }), forwards: address === GUARD };
+}
+
+/** Listens at every port that packets go to. */
+function host(name: string, place: Host["place"]): Host {
+  const programs = PORTS.map((port) => endpoint(place.address, port));
+  return { name, place, role: "Machine", forwards: false, programs };
+}
+
+function endpoint(address: Ipv4, port: number): Endpoint {
+  return { kind: "endpoint", name: `port ${port}`, service: "dns", address, port };
+}
+
+function randomNetwork(random: Random): Network {
+  return {
+    id: NETWORK_ID,
+    name: NETWORK_ID,
+    index: 1,
+    prefixes: [PREFIX],
+    virtualNetwork: [PREFIX],
+    subnets: [1, 2, 3].map((index) => randomSubnet(random, index)),
+    publicAddresses: [{ address: VIP, sourceOf: [PREFIX] }],
+    translations: [randomTranslation(random, "edge", 80), randomTranslation(random, "edge", 443), randomTranslation(random, "router", 80)],
+  };
+}
+
+function randomTranslation(random: Random, at: Translation["at"], port: number): Translation {
+  const address = random.one(INSIDE);
+  return {
+    at,
+    address: at === "edge" ? VIP : BALANCER,
+    protocol: random.one(["Tcp", "Udp"] as const),
+    port,
+    targets: [{ host: `host-${address}`, address, port: random.one([80, 81, 443]) }],
+  };
+}
+
+function randomSubnet(random: Random, index: number): Subnet {
+  const rules = Array.from({ length: random.below(14) }, (_, at) => randomRule(random, 100 + at));
+  const userRoutes = Array.from({ length: random.chance(0.5) ? 0 : 1 + random.below(3) }, (_, at) => ({
+    name: `route${at}`,
+    prefix: random.one(PREFIXES),
+    nextHop: randomHop(random),
+    table: "table",
+  }));
+  return {
+    id: `subnet${index}`,
+    name: `subnet${index}`,
+    index,
+    prefix: `10.0.${index}.0/24` as Cidr,
+    flushConnection: false,
+    ...(random.chance(0.75) ? { rules: [...rules, ...defaultRules("group")].sort(inOrder) } : {}),
+    routes: effectiveRoutes({ prefixes: [PREFIX], userRoutes }),
+  };
+}
+
+function inOrder(a: SecurityRule, b: SecurityRule): number {
+  return a.direction === b.direction ? a.priority - b.priority : a.direction < b.direction ? -1 : 1;
+}
+
+function randomHop(random: Random): NextHop {
+  const kind = random.one(["VnetLocal", "Internet", "None", "VirtualAppliance", "VirtualAppliance"] as const);
+  return kind === "VirtualAppliance" ? { kind, address: random.one([GUARD, GUARD, GUARD, NOBODY, "10.0.3.5" as Ipv4]) } : { kind };
+}
+
+function randomRule(random: Random, priority: number): SecurityRule {
+  const anyPort = random.chance(0.4);
+  return {
+    name: `rule${priority}`,
+    group: "group",
+    origin: "user",
+    priority,
+    direction: random.one(["Inbound", "Outbound"]),
+    access: random.one(["Allow", "Deny"]),
+    protocol: random.one(["Tcp", "Udp", "*", "*", "Icmp"]),
+    sources: randomMatches(random),
+    sourcePorts: random.chance(0.8) ? [ANY_PORT] : [randomRange(random, SOURCE_ENDS)],
+    destinations: randomMatches(random),
+    destinationPorts: anyPort ? [ANY_PORT] : Array.from({ length: 1 + random.below(3) }, () => randomRange(random, ENDS)),
+  };
+}
+
+function randomMatches(random: Random): readonly AddressMatch[] {
+  return Array.from({ length: random.chance(0.7) ? 1 : 2 }, (): AddressMatch => {
+    switch (random.below(8)) {
+      case 0:
+      case 1:
+        return { kind: "any" };
+      case 2:
+        return { kind: "tag", tag: random.one(["VirtualNetwork", "Internet", "AzureLoadBalancer", "AzurePlatformDNS"]) };
+      case 3:
+        return { kind: "tag", tag: random.one(["Near", "Far"]) };
+      case 4:
+        return { kind: "prefix6", text: "2001:db8::/32" };
+      default:
+        return { kind: "prefix", prefix: random.one(PREFIXES) };
+    }
+  });
+}
+
+function randomRange(random: Random, ends: readonly number[]): PortRange {
+  const [one, other] = [random.one(ends), random.one(ends)];
+  return random.chance(0.3) ? { low: one, high: one } : { low: Math.min(one, other), high: Math.max(one, other) };
+}
+
+/** No two of them could be taken for parts of one flow, before or after a translation. */
+export function randomFlows(random: Random, count: number): readonly Flow[] {
+  const flows: Flow[] = [];
+  const taken = new Set<string>();
+  const fresh = (...keys: readonly string[]) => {
+    if (keys.some((key) => taken.has(key))) return false;
+    for (const key of keys) taken.add(key);
+    return true;
+  };
+  for (let attempt = 0; flows.length < count && attempt < 20 * count; attempt += 1) {
+    const from = randomStart(random);
+    const to = random.one([...INSIDE, ...INSIDE, ...OUTSIDE, VIP, VIP, VIP, BALANCER, BALANCER, PLATFORM, VISITOR, NOBODY]);
+    const protocol = random.one(["Tcp", "Udp"] as const);
+    const fromPort = random.chance(0.3) ? random.one(SOURCE_PORTS) : 40_000 + random.below(20_000);
+    const toPort = to === VIP || to === BALANCER ? random.one([80, 443, 80, 81]) : random.one(PORTS);
+    const address = addressOf(from);
+    if (address === to || (from.kind === "internet" && OUTSIDE.includes(to))) continue;
+    if (from.kind === "load-balancer" && (OUTSIDE.includes(to) || to === VIP || to === BALANCER)) continue;
+    if (!fresh(`${protocol} ${address} ${fromPort}`, `${protocol} ${fromPort} ${toPort}`)) continue;
+    flows.push({ from, to, protocol, fromPort, toPort });
+  }
+  return flows;
+}
+
+function randomStart(random: Random): Flow["from"] {
+  const chosen = random.below(10);
+  if (chosen === 0) return { kind: "load-balancer", network: NETWORK_ID };
+  if (chosen === 1) return { kind: "host", name: "visitor" };
+  if (chosen < 4) return { kind: "internet", address: random.one(OUTSIDE) };
+  return { kind: "host", name: `host-${random.one(INSIDE)}` };
+}
+
+export function addressOf(from: Flow["from"]): Ipv4 {
+  switch (from.kind) {
+    case "internet":
+      return from.address;
+    case "load-balancer":
+      return PLATFORM;
+    case "host":
+      return from.name === "visitor" ? VISITOR : (from.name.replace("host-", "") as Ipv4);
+  }
+}

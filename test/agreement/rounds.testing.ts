@@ -1,0 +1,76 @@
+/**
+ * Plays rounds of random worlds in namespaces of its own: `SEED ROUNDS PACKETS`. Says every
+ * packet about which law and kernel differ, and at the end what was done, as lines of JSON.
+ */
+import { describeProblem, type Result } from "../../src/base/problem.ts";
+import { openWalk, type Flow } from "../../src/blueprint/walk.ts";
+import { openKernel } from "../../src/fabric/linux/kernel/open-kernel.ts";
+import { NETWORK_ID, PLATFORM, randomBlueprint, randomFlows, randomFrom } from "./generate.ts";
+import { answerAs, answerEverywhere, sendAll } from "./send.ts";
+
+const [seed = 1, rounds = 1, packetCount = 100] = process.argv.slice(2).map(Number);
+const kernel = ok(openKernel());
+const begun = performance.now();
+let packets = 0;
+let delivered = 0;
+
+const first = randomBlueprint(randomFrom(0), 1);
+ok(kernel.putInternet(first.internet));
+const outside = first.hosts.filter(({ place }) => place.kind === "internet" && place.address !== PLATFORM);
+for (const host of outside) ok(kernel.createHost(host));
+const world = kernel.space({ kind: "internet" });
+if (world !== undefined) {
+  answerEverywhere(world);
+  await answerAs(world, new Map(outside.map(({ name, place }) => [place.address, name])));
+}
+for (let round = 0; round < rounds; round += 1) await play(seed + round);
+say({ packets, delivered, rounds, elapsedMs: Math.round(performance.now() - begun) });
+process.exit(0);
+
+async function play(roundSeed: number): Promise<void> {
+  const random = randomFrom(roundSeed);
+  const blueprint = randomBlueprint(random, 1);
+  const answering: { close: () => void }[] = [];
+  ok(kernel.putTags(blueprint.tags));
+  for (const network of blueprint.networks) ok(kernel.putNetwork(network));
+  for (const host of blueprint.hosts.filter(({ place }) => place.kind !== "internet")) {
+    const space = ok(kernel.createHost(host));
+    answerEverywhere(space);
+    answering.push(...(await answerAs(space, new Map([[host.place.address, host.name]]))));
+  }
+  for (const { id, translations } of blueprint.networks) ok(kernel.putTranslations(id, translations));
+  const platform = kernel.space({ kind: "load-balancer", network: NETWORK_ID });
+  if (platform !== undefined) answering.push(...(await answerAs(platform, new Map([[PLATFORM, "resolver"]]), 53)));
+  const law = openWalk(blueprint);
+  const flows = randomFlows(random, packetCount);
+  const walks = new Map(flows.map((flow) => [flow, law(flow)]));
+  const answers = await sendAll(kernel, flows, new Set(flows.filter((flow) => walks.get(flow)?.delivered)));
+  for (const flow of flows) {
+    const walked = walks.get(flow);
+    const said = walked?.delivered ? walked.host : undefined;
+    if (said !== answers.get(flow)) say({ seed: roundSeed, difference: flow, law: walked, kernel: answers.get(flow) ?? "silence", subnets: aboutSubnets(flow, roundSeed) });
+  }
+  packets += flows.length;
+  delivered += answers.size;
+  for (const one of answering) one.close();
+  ok(kernel.removeNetwork(NETWORK_ID));
+}
+
+/** What a reader needs to see why: routes that are not system routes. */
+function aboutSubnets(_: Flow, roundSeed: number): unknown {
+  const [network] = randomBlueprint(randomFrom(roundSeed), 1).networks;
+  return network?.subnets.map(({ name, routes, rules }) => ({
+    name,
+    group: rules !== undefined,
+    routes: routes.filter(({ source }) => source === "User").map(({ prefix, nextHop }) => `${prefix} ${JSON.stringify(nextHop)}`),
+  }));
+}
+
+function ok<Value>(result: Result<Value>): Value {
+  if (!result.ok) throw new Error(describeProblem(result.problem));
+  return result.value;
+}
+
+function say(line: unknown): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
