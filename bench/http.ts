@@ -105,8 +105,8 @@ async function once(target: Target, mode: Mode, takes: number): Promise<Run> {
   if (/Non-2xx|Socket errors: connect [1-9]/.test(said)) throw new Error(`not all went well: ${said}`);
   return {
     perSecond: Number(number(/Requests\/sec:\s+([\d.]+)/, "a rate")),
-    p50Ms: inMs(number(/50%\s+(\S+)/, "p50")),
-    p99Ms: inMs(number(/99%\s+(\S+)/, "p99")),
+    p50Ms: inMs(number(/^\s+50%\s+(\S+)/m, "p50")),
+    p99Ms: inMs(number(/^\s+99%\s+(\S+)/m, "p99")),
     cpuUs: (used / requests) * 1e6,
   };
 }

@@ -70,7 +70,7 @@ await inBenchWorld(async (world) => {
           await client.carryOut({
             method: "PUT",
             path,
-            body: { location, properties: { securityRules: [...own, webRule(access === "Allow" ? "Deny" : "Allow")] } } as JsonValue,
+            body: { location, properties: { securityRules: [...own, webRule(access === "Allow" ? "Deny" : "Allow")] } },
           }),
         );
         found.push(await change(access, rules));

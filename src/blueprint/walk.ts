@@ -158,6 +158,8 @@ class Walker {
       return this.#stopByRoute(route, source);
     const { address } = route.nextHop;
     const appliance = this.#hostAt(network, address);
+    if (appliance !== undefined && address === this.#flow.to)
+      return this.#replyInside(network, address, source, this.#deliver(network, source, address, this.#flow.toPort));
     if (appliance === undefined || !appliance.forwards || appliance.place.kind !== "subnet")
       return this.#stopByRoute(
         route,
@@ -229,9 +231,7 @@ class Walker {
           `${address}:${port} may choose the sender ${source} itself, and then the reply never passes the balancer`,
         );
       const walked = this.#deliver(network, source, target.address, target.port);
-      return translation.at === "router"
-        ? this.#replyInside(network, target.address, source, walked)
-        : this.#wayBack(network, target.address, source, walked);
+      return this.#wayBack(network, target.address, source, walked, translation.at);
     });
     return (
       walks.find(({ delivered }) => !delivered) ??
@@ -240,12 +240,24 @@ class Walker {
     );
   }
 
-  /** What came in by the edge must go back by the edge, or nobody undoes the translation. */
-  #wayBack(network: Network, replier: Ipv4, client: Ipv4, walked: Walk): Walk {
+  /** A reply must go straight back to where its flow was balanced, or nobody undoes the translation. */
+  #wayBack(
+    network: Network,
+    replier: Ipv4,
+    client: Ipv4,
+    walked: Walk,
+    at: Translation["at"],
+  ): Walk {
     const subnet = network.subnets.find(({ prefix }) => contains(prefix, replier));
     const route = subnet && selectRoute(subnet.routes, client);
-    if (!walked.delivered || route === undefined || route.nextHop.kind === "Internet")
-      return walked;
+    if (!walked.delivered || route === undefined) return walked;
+    const { nextHop } = route;
+    const straight =
+      at === "edge"
+        ? nextHop.kind === "Internet"
+        : nextHop.kind === "VnetLocal" ||
+          (nextHop.kind === "VirtualAppliance" && nextHop.address === client);
+    if (straight) return walked;
     return this.#stop(
       "route",
       route.name,

@@ -20,8 +20,8 @@ const PREFIX = "10.0.0.0/16" as Cidr;
 const GUARD = "10.0.3.4" as Ipv4;
 
 /** Around the ends of the tags below. */
-const OUTSIDE = ["203.0.113.7", "203.0.113.8", CLIENT, "203.0.113.50", "203.0.113.51", "198.51.100.15", "198.51.100.16", "198.51.100.31", "198.51.100.32"] as readonly Ipv4[];
-const INSIDE = ["10.0.1.4", "10.0.1.5", "10.0.1.8", "10.0.2.4", "10.0.2.5", GUARD, "10.0.3.5"] as readonly Ipv4[];
+const OUTSIDE = ["203.0.113.7", "203.0.113.8", CLIENT, "203.0.113.50", "203.0.113.51", "198.51.100.15", "198.51.100.16", "198.51.100.31", "198.51.100.32"].map((text) => text as Ipv4);
+const INSIDE = ["10.0.1.4", "10.0.1.5", "10.0.1.8", "10.0.2.4", "10.0.2.5", GUARD, "10.0.3.5"].map((text) => text as Ipv4);
 const VISITOR = "10.0.255.254" as Ipv4;
 const NOBODY = "10.0.2.77" as Ipv4;
 
@@ -33,7 +33,7 @@ const PREFIXES = [
   ...[...INSIDE, ...OUTSIDE, VIP, BALANCER, PLATFORM].map((address) => `${address}/32`),
   ...["10.0.1.4/30", "10.0.1.4/31", "10.0.1.0/24", "10.0.2.0/24", "10.0.2.0/23", "10.0.0.0/16", "10.0.0.0/8"],
   ...["203.0.113.0/24", "203.0.113.8/29", "198.51.100.0/27", "198.18.0.0/15", "0.0.0.0/1", "128.0.0.0/1", "0.0.0.0/0"],
-] as readonly Cidr[];
+].map((text) => text as Cidr);
 
 /** Ports packets go to, and the ends of ranges in rules; ports they come from are above these. */
 const PORTS = [1, 2, 53, 79, 80, 81, 442, 443, 444, 1_000, 1_999, 2_000, 2_001, 29_999];

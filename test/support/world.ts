@@ -4,12 +4,8 @@
  *
  * Needs root; real packets, no fakes. What is left behind at the end makes the test fail.
  */
-import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, existsSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { request as httpRequest } from "node:http";
-import { createServer } from "node:net";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
@@ -21,12 +17,16 @@ import { findHome, type Home, type RunningServer } from "../../src/cli/home.ts";
 import { paths, readAccount } from "../../src/cli/resources.ts";
 import { endServer, startServer, type ServerPorts } from "../../src/cli/server.ts";
 import { readContent } from "../../src/cli/zip-folder.ts";
+import { freePorts, isAlive, leftBehind, netns, treeOf } from "./machine.ts";
 
-export const EXTERNAL = fileURLToPath(new URL("../../examples/external/azuredeploy.json", import.meta.url));
-export const INTERNAL = fileURLToPath(new URL("../../examples/internal/azuredeploy.json", import.meta.url));
+export const EXTERNAL = fileURLToPath(
+  new URL("../../examples/external/azuredeploy.json", import.meta.url),
+);
+export const INTERNAL = fileURLToPath(
+  new URL("../../examples/internal/azuredeploy.json", import.meta.url),
+);
 /** Says what it sees of its surroundings; see its own head. */
 export const WITNESS_APP = fileURLToPath(new URL("./witness-app", import.meta.url));
-const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const GROUP = "world";
 
 export type WorldWish = {
@@ -67,7 +67,11 @@ export type TestWorld = {
 };
 
 export type Done = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
-export type Begun = { readonly said: () => string; readonly over: () => boolean; readonly end: () => void };
+export type Begun = {
+  readonly said: () => string;
+  readonly over: () => boolean;
+  readonly end: () => void;
+};
 export type DoorAnswer = { readonly status: number; readonly text: string; readonly json: Loose };
 export type LedgerRow = { readonly address: string; readonly use: string; readonly host?: string };
 export type Refusal = { readonly code: string; readonly what: string };
@@ -102,7 +106,10 @@ export async function openTestWorld(wish: WorldWish = {}): Promise<TestWorld> {
     client?.close();
     const tree = treeOf(folder);
     const ended = await endServer(home, "purge");
-    const left = [...leftBehind(folder), ...tree.filter(isAlive).map(({ pid, what }) => `process ${pid}: ${what}`)];
+    const left = [
+      ...leftBehind(folder),
+      ...tree.filter(isAlive).map(({ pid, what }) => `process ${pid}: ${what}`),
+    ];
     rmSync(folder, { recursive: true, force: true });
     good(ended);
     if (left.length > 0) throw new Error(`left behind:\n${left.join("\n")}`);
@@ -113,13 +120,20 @@ export async function openTestWorld(wish: WorldWish = {}): Promise<TestWorld> {
     return client;
   };
   /** One of its own: what it carries ends with it. */
-  const connect = (): Client => openClient(good(readDoor(home, { pid: 0, apiPort: api, httpPort: http, httpsPort: https })));
+  const connect = (): Client =>
+    openClient(good(readDoor(home, { pid: 0, apiPort: api, httpPort: http, httpsPort: https })));
   try {
     await start();
     const { subscription, location } = good(await readAccount(connected()));
     const group = `/subscriptions/${subscription}/resourceGroups/${GROUP}`;
     const world = makeWorld({ home, ports, subscription, group, connected, connect, start, close });
-    good(await connected().carryOut({ method: "PUT", path: paths.group(subscription, GROUP), body: { location } }));
+    good(
+      await connected().carryOut({
+        method: "PUT",
+        path: paths.group(subscription, GROUP),
+        body: { location },
+      }),
+    );
     await deployTemplate(connected(), subscription, wish);
     if (wish.app !== undefined) await world.deploy(wish.app, WITNESS_APP);
     return world;
@@ -130,7 +144,11 @@ export async function openTestWorld(wish: WorldWish = {}): Promise<TestWorld> {
   }
 }
 
-async function deployTemplate(client: Client, subscription: string, wish: WorldWish): Promise<void> {
+async function deployTemplate(
+  client: Client,
+  subscription: string,
+  wish: WorldWish,
+): Promise<void> {
   const template = good(readJson(readFileSync(wish.template ?? EXTERNAL, "utf8"), "template"));
   const parameters = Object.fromEntries(
     Object.entries(wish.parameters ?? {}).map(([name, value]) => [name, { value }]),
@@ -159,7 +177,10 @@ function makeWorld(of: {
   const web = (path: string) => `${group}/providers/Microsoft.Web/${path}`;
   const requestOf = (method: string, id: string, body?: JsonValue) => ({
     method,
-    path: id.includes("api-version") || id.startsWith("/openase") ? id : `${id}?api-version=${versionOf(id)}`,
+    path:
+      id.includes("api-version") || id.startsWith("/openase")
+        ? id
+        : `${id}?api-version=${versionOf(id)}`,
     ...(body === undefined ? {} : { body }),
   });
   const arm = async (method: string, id: string, body?: JsonValue): Promise<Loose> =>
@@ -273,15 +294,22 @@ export function untilHealthy(world: TestWorld, environment?: string): Promise<st
 
 export function askDoor(port: number, host: string, path: string): Promise<DoorAnswer> {
   return new Promise((resolve, reject) => {
-    const call = httpRequest({ host: "127.0.0.1", port, path, agent: false, headers: { host } }, (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-      response.on("error", reject);
-      response.on("end", () => {
-        const read = readJson(text, "app");
-        resolve({ status: response.statusCode ?? 0, text, json: read.ok ? read.value : undefined });
-      });
-    });
+    const call = httpRequest(
+      { host: "127.0.0.1", port, path, agent: false, headers: { host } },
+      (response) => {
+        let text = "";
+        response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+        response.on("error", reject);
+        response.on("end", () => {
+          const read = readJson(text, "app");
+          resolve({
+            status: response.statusCode ?? 0,
+            text,
+            json: read.ok ? read.value : undefined,
+          });
+        });
+      },
+    );
     call.setTimeout(DOOR_WAIT_MS, () => call.destroy(new Error("no answer in time")));
     call.on("error", reject);
     call.end();
@@ -293,130 +321,3 @@ export function good<Value>(result: Result<Value>, doing = ""): Value {
   const { code, what, where } = result.problem;
   throw new Error(`${doing} ${code}: ${what} ${where ?? ""}`.trim());
 }
-
-/** The machine's own network, as this process sees it; comparable. */
-export function machineNetwork(): string {
-  const parts = [
-    ["ip", "-json", "addr"],
-    ["ip", "-json", "route", "show", "table", "all"],
-    ["ip", "-json", "rule"],
-    ["nft", "-s", "list", "ruleset"],
-    ["iptables-save"],
-    ["ip", "netns", "list"],
-  ].map(([command = "", ...words]) => {
-    try {
-      return execFileSync(command, words, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-    } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return `${command} is not installed`;
-      throw thrown;
-    }
-  });
-  return parts
-    .join("\n")
-    .replaceAll(/"(valid|preferred)_life_time":\d+/g, "")
-    .replaceAll(/^# .*$/gm, "")
-    .replaceAll(/\[\d+:\d+\]/g, "");
-}
-
-export type Seen = {
-  readonly pid: number;
-  readonly parent: number;
-  /** With the pid, a process for good: numbers are used again. */
-  readonly startTime: string;
-  readonly what: string;
-};
-
-/** Processes whose command line names a home. */
-export function processesOf(home: string): readonly Seen[] {
-  return allProcesses().filter(({ what }) => what.split(" ").some((word) => word === home || word.startsWith(`${home}/`)));
-}
-
-/** All processes of a home's control plane and world, also those that do not name it. */
-export function treeOf(home: string): readonly Seen[] {
-  const all = allProcesses();
-  const inside = new Set(processesOf(home).map(({ pid }) => pid));
-  for (let before = -1; before !== inside.size; ) {
-    before = inside.size;
-    for (const { pid, parent } of all) if (inside.has(parent)) inside.add(pid);
-  }
-  return all.filter(({ pid }) => inside.has(pid));
-}
-
-function allProcesses(): readonly Seen[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      // Behind the name in brackets: state, parent, ... and the start time as the twentieth.
-      const fields = readOr(`/proc/${name}/stat`).split(") ").at(-1)?.split(" ") ?? [];
-      const [parent, startTime] = [Number(fields[1]), fields[19]];
-      const what = readOr(`/proc/${name}/cmdline`).replaceAll("\0", " ").trim();
-      return startTime === undefined || fields[0] === "Z" ? [] : [{ pid: Number(name), parent, startTime, what }];
-    });
-}
-
-function isAlive({ pid, startTime }: Seen): boolean {
-  return allProcesses().some((one) => one.pid === pid && one.startTime === startTime);
-}
-
-/** What a home that was purged must not leave on the machine. */
-function leftBehind(folder: string): readonly string[] {
-  const id = worldId(folder);
-  const processes = processesOf(folder).map(({ pid, what }) => `process ${pid}: ${what}`);
-  const mounts = readOr("/proc/self/mountinfo")
-    .split("\n")
-    .filter((line) => line.includes(folder));
-  const files = existsSync(folder) ? readdirSync(folder).map((name) => `file ${join(folder, name)}`) : [];
-  return [...processes, ...mounts, ...files, ...groupsOf(id).map((group) => `cgroup ${group}`)];
-}
-
-/** Control groups of a world are named with this. */
-export function worldId(folder: string): string {
-  const real = existsSync(folder) ? realpathSync(folder) : folder;
-  return createHash("sha256").update(real).digest("hex").slice(0, 8);
-}
-
-/** Folders of control groups of a world, of either version. */
-export function groupsOf(id: string): readonly string[] {
-  const root = "/sys/fs/cgroup";
-  return ["", "memory", "cpu", "pids"]
-    .map((name) => join(root, name))
-    .filter((folder) => existsSync(folder))
-    .flatMap((folder) =>
-      readdirSync(folder)
-        .filter((name) => name.startsWith(`ase-${id}-`))
-        .map((name) => join(folder, name)),
-    );
-}
-
-function netns(): string {
-  return execFileSync("ip", ["netns", "list"], { encoding: "utf8" });
-}
-
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(0, "127.0.0.1", resolve);
-      });
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === "object" && address !== null ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
-function readOr(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
-  }
-}
-
-export { MAIN };

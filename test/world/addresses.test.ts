@@ -1,7 +1,13 @@
 /** The subnet of an environment: how many addresses it takes, how it grows, and who may touch it. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { openTestWorld, until, untilHealthy, type LedgerRow, type TestWorld } from "../support/world.ts";
+import {
+  openTestWorld,
+  until,
+  untilHealthy,
+  type LedgerRow,
+  type TestWorld,
+} from "../support/world.ts";
 
 const GROWS_WITHIN_MS = 30_000;
 
@@ -17,19 +23,26 @@ const plan = (name = "demo-plan") => world.web(`serverfarms/${name}`);
 const planBody = (capacity: number, environment = "demo") => ({
   location: "local",
   sku: { name: "I1", tier: "Isolated", size: "I1", family: "I", capacity },
-  properties: { hostingEnvironmentProfile: { id: world.web(`hostingEnvironments/${environment}`) } },
+  properties: {
+    hostingEnvironmentProfile: { id: world.web(`hostingEnvironments/${environment}`) },
+  },
 });
 const environmentBody = (subnetId: string) => ({
   location: "local",
   kind: "ASEV2",
   properties: { internalLoadBalancingMode: "None", virtualNetwork: { id: subnetId } },
 });
-const count = (rows: readonly LedgerRow[], use: string) => rows.filter((row) => row.use === use).length;
+const count = (rows: readonly LedgerRow[], use: string) =>
+  rows.filter((row) => row.use === use).length;
 const ledgerOf = (length: number, environment?: string) =>
-  until(`${length} addresses`, async () => {
-    const rows = await world.ledger(environment);
-    return rows.length === length ? rows : undefined;
-  }, GROWS_WITHIN_MS);
+  until(
+    `${length} addresses`,
+    async () => {
+      const rows = await world.ledger(environment);
+      return rows.length === length ? rows : undefined;
+    },
+    GROWS_WITHIN_MS,
+  );
 
 describe("addresses of an environment", () => {
   test("are 12 when it is empty, and grow by one per instance, at 15 by a front end, at 20 by a standby", async () => {
@@ -53,20 +66,33 @@ describe("addresses of an environment", () => {
         .filter(({ use }) => use === "Worker" || use === "Standby")
         .slice(-4)
         .map(async ({ host = "", address }) => {
-          const { stdout } = await world.exec(host, ["ip", "-brief", "address", "show", "dev", "eth0"]);
+          const { stdout } = await world.exec(host, [
+            "ip",
+            "-brief",
+            "address",
+            "show",
+            "dev",
+            "eth0",
+          ]);
           return stdout.includes(` ${address}/`);
         }),
     );
     expect(there).toEqual([true, true, true, true]);
     await world.arm("PUT", plan(), planBody(1));
     const kept = await ledgerOf(13);
-    for (const { use, host, address } of kept.filter(({ use }) => use === "Publisher" || use === "FileServer"))
+    for (const { use, host, address } of kept.filter(
+      ({ use }) => use === "Publisher" || use === "FileServer",
+    ))
       expect(rows).toContainEqual({ use, host, address });
   });
 
   test("more than the subnet has are refused, with both numbers", async () => {
     await world.arm("PUT", subnet("small"), { properties: { addressPrefix: "10.1.2.0/28" } });
-    await world.arm("PUT", world.web("hostingEnvironments/small"), environmentBody(subnet("small")));
+    await world.arm(
+      "PUT",
+      world.web("hostingEnvironments/small"),
+      environmentBody(subnet("small")),
+    );
     await ledgerOf(12, "small");
     const refusal = await world.refused("PUT", plan("small-plan"), planBody(5, "small"));
     expect(refusal.code).toBe("SubnetIsFull");
@@ -95,16 +121,24 @@ describe("the subnet of an environment", () => {
     const refusal = await world.refused("DELETE", subnet());
     expect(refusal.code).toMatch(/^InUse/);
     expect(refusal.what).toContain("demo");
-    expect((await world.refused("DELETE", world.network("virtualNetworks/demo-vnet"))).code).toMatch(/^InUse/);
+    expect(
+      (await world.refused("DELETE", world.network("virtualNetworks/demo-vnet"))).code,
+    ).toMatch(/^InUse/);
     expect((await world.ask("GET", subnet())).status).toBe(200);
   });
 
   test("belongs to one environment, and to nothing else", async () => {
-    const second = await world.refused("PUT", world.web("hostingEnvironments/second"), environmentBody(subnet()));
+    const second = await world.refused(
+      "PUT",
+      world.web("hostingEnvironments/second"),
+      environmentBody(subnet()),
+    );
     expect(second.what).toContain("demo");
     const card = await world.refused("PUT", world.network("networkInterfaces/card"), {
       location: "local",
-      properties: { ipConfigurations: [{ name: "first", properties: { subnet: { id: subnet() } } }] },
+      properties: {
+        ipConfigurations: [{ name: "first", properties: { subnet: { id: subnet() } } }],
+      },
     });
     expect(card.what).toContain("demo");
     expect((await world.ask("GET", world.web("hostingEnvironments/second"))).status).toBe(404);
@@ -112,7 +146,11 @@ describe("the subnet of an environment", () => {
 
   test("cannot be changed for another one while the environment lives", async () => {
     await world.arm("PUT", subnet("elsewhere"), { properties: { addressPrefix: "10.1.4.0/24" } });
-    const refusal = await world.refused("PUT", world.web("hostingEnvironments/demo"), environmentBody(subnet("elsewhere")));
+    const refusal = await world.refused(
+      "PUT",
+      world.web("hostingEnvironments/demo"),
+      environmentBody(subnet("elsewhere")),
+    );
     expect(refusal.code).toBe("HostingEnvironmentImmutable");
     await world.arm("DELETE", subnet("elsewhere"));
   });

@@ -1,19 +1,14 @@
 /** An External environment: its VIP, ports, apps and rules, as a client outside and an app see them. */
 import { readFileSync } from "node:fs";
 import { get } from "node:https";
-import { createServer } from "node:net";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { MANAGEMENT_ADDRESSES } from "../../src/environment/management-addresses.ts";
 import {
-  askDoor,
-  groupsOf,
   openTestWorld,
-  treeOf,
   until,
   untilHealthy,
-  worldId,
   type Begun,
   type Loose,
   type TestWorld,
@@ -31,9 +26,11 @@ beforeAll(async () => {
 });
 afterAll(() => world?.close());
 
-const app = async (path: string, host?: string): Promise<Loose> => (await world.door(path, host)).json;
+const app = async (path: string, host?: string): Promise<Loose> =>
+  (await world.door(path, host)).json;
 const query = (values: Readonly<Record<string, string>>) => new URLSearchParams(values).toString();
-const rule = (name: string) => world.network(`networkSecurityGroups/demo-nsg/securityRules/${name}`);
+const rule = (name: string) =>
+  world.network(`networkSecurityGroups/demo-nsg/securityRules/${name}`);
 const route = (name: string) => world.network(`routeTables/demo-routes/routes/${name}`);
 const outside = (...argv: readonly string[]) => world.exec("internet", argv);
 
@@ -60,17 +57,32 @@ describe("the VIP", () => {
 
   test("454 does not answer others, even with the certificate", async () => {
     const vip = await world.vip();
-    const keys = [`${world.home.folder}/pki/client.crt`, `${world.home.folder}/pki/client.key`] as const;
-    const call = ["curl", "-sk", "-m", "1", "--cert", keys[0], "--key", keys[1], `https://${vip}:454/roles`];
+    const keys = [
+      `${world.home.folder}/pki/client.crt`,
+      `${world.home.folder}/pki/client.key`,
+    ] as const;
+    const call = [
+      "curl",
+      "-sk",
+      "-m",
+      "1",
+      "--cert",
+      keys[0],
+      "--key",
+      keys[1],
+      `https://${vip}:454/roles`,
+    ];
     expect((await outside(...call)).exitCode).toBe(28);
   });
 
   test("7654 and 1221 answer with the VIP and nothing more, where a rule lets them", async () => {
     const vip = await world.vip();
-    const ask = (port: number) => outside("timeout", "1", "bash", "-c", `cat < /dev/tcp/${vip}/${port}`);
+    const ask = (port: number) =>
+      outside("timeout", "1", "bash", "-c", `cat < /dev/tcp/${vip}/${port}`);
     expect(await ask(7654)).toMatchObject({ exitCode: 124, stdout: "" });
     await world.arm("PUT", rule("echo"), ruleBody({ access: "Allow", port: ["7654", "1221"] }));
-    for (const port of [7654, 1221]) expect(await ask(port)).toMatchObject({ exitCode: 0, stdout: vip });
+    for (const port of [7654, 1221])
+      expect(await ask(port)).toMatchObject({ exitCode: 0, stdout: vip });
     await world.arm("DELETE", rule("echo"));
   });
 
@@ -80,12 +92,24 @@ describe("the VIP", () => {
     const authority = world.home.authority;
     const plain = await outside("curl", "-s", "-m", "3", `http://${name}/`);
     expect(JSON.parse(plain.stdout).instance).toMatch(/^demo-demo-plan-[01]$/);
-    const found = await outside("curl", "-sv", "-m", "3", "--cacert", authority, `https://${name}/`);
+    const found = await outside(
+      "curl",
+      "-sv",
+      "-m",
+      "3",
+      "--cacert",
+      authority,
+      `https://${name}/`,
+    );
     expect(JSON.parse(found.stdout).instance).toMatch(/^demo-demo-plan-[01]$/);
     expect(found.stderr).toContain(`(${vip})`);
     const names = ["-servername", name, "-connect", `${vip}:443`];
     const shown = await world.exec("internet", ["openssl", "s_client", ...names], "");
-    const text = await world.exec("internet", ["openssl", "x509", "-noout", "-ext", "subjectAltName"], shown.stdout);
+    const text = await world.exec(
+      "internet",
+      ["openssl", "x509", "-noout", "-ext", "subjectAltName"],
+      shown.stdout,
+    );
     expect(text.stdout).toContain("DNS:*.demo.p.azurewebsites.net");
     expect(text.stdout).toContain("DNS:*.scm.demo.p.azurewebsites.net");
   });
@@ -96,7 +120,13 @@ describe("the doorway", () => {
     const authority = readFileSync(world.home.authority, "utf8");
     const name = "hello.demo.localhost";
     const answer = await new Promise<string>((resolve, reject) => {
-      const to = { host: "127.0.0.1", port: world.ports.https, servername: name, ca: authority, agent: false };
+      const to = {
+        host: "127.0.0.1",
+        port: world.ports.https,
+        servername: name,
+        ca: authority,
+        agent: false,
+      };
       get({ ...to, headers: { host: name } }, (response) => {
         let text = "";
         response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
@@ -121,7 +151,9 @@ describe("what an app calls", () => {
     await listening(far);
     await listening(near);
     expect((await app(`/call?${query({ host: CLIENT, port: "9100" })}`)).value).toBe(vip);
-    expect(workers).toContain((await app(`/call?${query({ host: "10.1.255.254", port: "9100" })}`)).value);
+    expect(workers).toContain(
+      (await app(`/call?${query({ host: "10.1.255.254", port: "9100" })}`)).value,
+    );
     far.end();
     near.end();
   });
@@ -129,171 +161,6 @@ describe("what an app calls", () => {
   test("names of the platform's resolver", async () => {
     const { value } = await app(`/run?${query({ command: "getent hosts time.windows.com" })}`);
     expect(value.stdout).toContain("198.19.0.123");
-  });
-});
-
-describe("an app", () => {
-  test("is balanced over its instances, by both front ends", async () => {
-    const answers = await Promise.all(Array.from({ length: 40 }, () => app("/")));
-    expect(new Set(answers.map(({ instance }) => instance))).toEqual(new Set(["demo-demo-plan-0", "demo-demo-plan-1"]));
-    const frontEnds = (await world.ledger()).filter(({ use }) => use === "FrontEnd").map(({ address }) => address);
-    expect(new Set(answers.map(({ value }) => value.frontEnd))).toEqual(new Set(frontEnds));
-  });
-
-  test("starts again after a crash, while its other instance answers", async () => {
-    const crashed = await app("/crash");
-    const answers: number[] = [];
-    await until(
-      "the instance is back",
-      async () => {
-        const { status, json } = await world.door("/");
-        answers.push(status);
-        return json?.instance === crashed.instance && json.started !== crashed.value.started ? json : undefined;
-      },
-      10_000,
-    );
-    // Only requests that were under way at the crash may fail.
-    expect(answers.filter((status) => status !== 200).length).toBeLessThanOrEqual(1);
-  });
-
-  test("starts again when its process is killed", async () => {
-    const { instance, started } = await app("/");
-    const pid = appProcesses(world, instance)[0];
-    expect(pid).toBeDefined();
-    if (pid !== undefined) process.kill(pid, "SIGKILL");
-    await until(
-      "the instance is back",
-      async () => {
-        const { json } = await world.door("/");
-        return json?.instance === instance && json.started !== started ? json : undefined;
-      },
-      10_000,
-    );
-  });
-
-  test("finds its settings in its environment, also changed ones", async () => {
-    expect((await app("/settings")).value).toMatchObject({ GREETING: "Hello", WEBSITE_SITE_NAME: "hello" });
-    await world.arm("PUT", world.web("sites/hello/config/appsettings"), {
-      properties: { GREETING: "Moin", OTHER: "two words" },
-    });
-    const settings = await until(
-      "both instances have the new settings",
-      async () => {
-        const seen = await Promise.all(Array.from({ length: 6 }, () => app("/settings")));
-        return seen.every(({ value }) => value?.GREETING === "Moin") ? seen[0]?.value : undefined;
-      },
-      10_000,
-    );
-    expect(settings).toMatchObject({ OTHER: "two words", APPSETTING_GREETING: "Moin" });
-  });
-
-  test("answers 403 while it is stopped", async () => {
-    await world.arm("POST", world.web("sites/hello/stop"));
-    const stopped = await until("403", async () => {
-      const answer = await world.door("/");
-      return answer.status === 403 ? answer : undefined;
-    }, 5_000);
-    expect(stopped.json).toBeUndefined();
-    await world.arm("POST", world.web("sites/hello/start"));
-    await until("200", async () => ((await world.door("/")).status === 200 ? true : undefined), 10_000);
-  });
-
-  test("is heard in the logs", async () => {
-    const { instance } = await app(`/say?${query({ text: "a line of its own" })}`);
-    const line = await until("the line", async () => {
-      const { value } = await world.arm("GET", "/openase/logs?site=hello&lines=500");
-      return value.find(({ text }: Loose) => text === "a line of its own");
-    }, 3_000);
-    expect(line).toMatchObject({ host: instance, program: "app-hello", stream: "stdout" });
-  });
-});
-
-describe("the room an app runs in", () => {
-  test("has a user of its own without any right", async () => {
-    const { value } = await app("/who");
-    expect(value).toMatchObject({ capabilities: "0000000000000000" });
-    expect(value.uid).toBeGreaterThan(30_000);
-    const pids = appProcesses(world, "demo-demo-plan-0");
-    expect(pids.length).toBeGreaterThan(0);
-    for (const pid of pids)
-      expect(/^Uid:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]?.split("\t")).toEqual(
-        Array.from({ length: 4 }, () => String(value.uid)),
-      );
-  });
-
-  test("shows no file of the machine, and can be written to in the app's folders only", async () => {
-    const hidden = ["/etc/shadow", "/root", world.home.folder, "/run/openase", "/sys", "/var"];
-    for (const path of hidden) {
-      expect(await app(`/read?${query({ path })}`)).toMatchObject({ error: "ENOENT" });
-      expect(await app(`/list?${query({ path })}`)).toMatchObject({ error: "ENOENT" });
-    }
-    for (const path of ["/usr/bin/mine", "/etc/mine", "/mine", "/opt/mine"])
-      expect((await app(`/write?${query({ path, text: "x" })}`)).error).toMatch(/EROFS|EACCES/);
-    expect(await app(`/write?${query({ path: "/home/data/mine", text: "x" })}`)).toMatchObject({ value: "written" });
-    expect(await app(`/write?${query({ path: "/tmp/mine", text: "x" })}`)).toMatchObject({ value: "written" });
-  });
-
-  test("sees its own processes only", async () => {
-    const { value } = await app(`/run?${query({ command: "tr '\\0' ' ' < /proc/1/cmdline | head -c 5; ls /proc" })}`);
-    expect(value.stdout).toMatch(/^bwrap/);
-    const numbers = value.stdout.split("\n").filter((name: string) => /^\d+$/.test(name));
-    // The first one, the app, the shell and its listing.
-    expect(numbers.length).toBeLessThanOrEqual(4);
-  });
-
-  test("does not reach the machine's loopback", async () => {
-    let reached = 0;
-    const secret = createServer((socket) => {
-      reached += 1;
-      socket.end("reached");
-    });
-    const port = await new Promise<number>((resolve) => {
-      secret.listen(0, "127.0.0.1", () => {
-        const address = secret.address();
-        resolve(typeof address === "object" && address !== null ? address.port : 0);
-      });
-    });
-    for (const to of [port, world.ports.api, world.ports.http])
-      expect(await app(`/call?${query({ host: "127.0.0.1", port: String(to) })}`)).toMatchObject({ error: "ECONNREFUSED" });
-    secret.close();
-    expect(reached).toBe(0);
-  });
-
-  test("parts it from another app of the same workers", async () => {
-    const { location, properties } = await world.arm("GET", world.web("sites/hello"));
-    const { serverFarmId, hostingEnvironmentProfile } = properties;
-    await world.arm("PUT", world.web("sites/other"), {
-      location,
-      properties: { serverFarmId, hostingEnvironmentProfile: { id: hostingEnvironmentProfile.id } },
-    });
-    await world.deploy("other", new URL("../support/witness-app", import.meta.url).pathname);
-    const host = "other.demo.localhost";
-    const other = await until("the other app answers", async () => {
-      const { status, json } = await askDoor(world.ports.http, host, "/who");
-      return status === 200 ? json : undefined;
-    }, 10_000);
-    const own = await app("/who");
-    expect(other.value.uid).not.toBe(own.value.uid);
-    const secrets = ["/home/data/secret-of-other", "/tmp/secret-of-other", "/home/site/wwwroot/secret-of-other"];
-    for (const path of secrets)
-      expect(await app(`/write?${query({ path, text: "x" })}`, host)).toMatchObject({ value: "written" });
-    const found = await app(`/run?${query({ command: "find /home /tmp /opt /etc /dev/shm -name 'secret-of-other'; true" })}`);
-    expect(found.value.stdout).toBe("");
-    const told = await app(`/settings`, host);
-    expect(told.value.GREETING).toBeUndefined();
-    await world.arm("DELETE", world.web("sites/other"));
-    await until("it is gone", async () => ((await askDoor(world.ports.http, host, "/")).status === 404 ? true : undefined), 5_000);
-  });
-
-  test("has the memory, processor time and processes of the plan's size", () => {
-    const groups = groupsOf(worldId(world.home.folder)).filter((group) => group.endsWith("-demo-demo-plan-0"));
-    const value = (...names: readonly string[]) =>
-      groups.flatMap((group) => names.flatMap((name) => readIfThere(`${group}/${name}`)))[0];
-    expect(value("memory.limit_in_bytes", "memory.max")).toBe(String(3_584 * 1024 * 1024));
-    expect(value("cpu.cfs_quota_us", "cpu.max")).toMatch(/^100000( 100000)?$/);
-    expect(Number(value("pids.max"))).toBeGreaterThan(10);
-    const members = groups.flatMap((group) => readIfThere(`${group}/cgroup.procs`)).join("\n").split("\n");
-    for (const pid of appProcesses(world, "demo-demo-plan-0")) expect(members).toContain(String(pid));
   });
 });
 
@@ -306,7 +173,11 @@ describe("security rules", () => {
     const call = ["curl", "-s", "-m", "1", "-H", "Host: hello.demo.localhost", `http://${vip}/`];
     expect((await outside(...call)).exitCode).toBe(28);
     const before = steady.said().length;
-    await until("the established one is served", () => (steady.said().length > before + 10 ? true : undefined), 5_000);
+    await until(
+      "the established one is served",
+      () => (steady.said().length > before + 10 ? true : undefined),
+      5_000,
+    );
     expect(steady.said()).toMatch(/^\.+$/);
     expect(steady.over()).toBe(false);
     steady.end();
@@ -327,7 +198,11 @@ describe("security rules", () => {
     const served = steady.said().length;
     // What was on its way may still have come in; then there is silence.
     await expect(
-      until("it is served again", () => (steady.said().length > served + 3 ? true : undefined), 1_500),
+      until(
+        "it is served again",
+        () => (steady.said().length > served + 3 ? true : undefined),
+        1_500,
+      ),
     ).rejects.toThrow("not within");
     steady.end();
     await flush(false);
@@ -347,7 +222,11 @@ describe("routes", () => {
           ipConfigurations: [
             {
               name: "first",
-              properties: { privateIPAllocationMethod: "Static", privateIPAddress: "10.1.2.4", subnet: { id: subnet } },
+              properties: {
+                privateIPAllocationMethod: "Static",
+                privateIPAddress: "10.1.2.4",
+                subnet: { id: subnet },
+              },
             },
           ],
         },
@@ -367,7 +246,11 @@ describe("routes", () => {
     const call = (host: string) => app(`/call?${query({ host, port: "9100" })}`);
     const put = (name: string, addressPrefix: string, nextHopType: string, hop?: string) =>
       world.arm("PUT", route(name), {
-        properties: { addressPrefix, nextHopType, ...(hop === undefined ? {} : { nextHopIpAddress: hop }) },
+        properties: {
+          addressPrefix,
+          nextHopType,
+          ...(hop === undefined ? {} : { nextHopIpAddress: hop }),
+        },
       });
 
     const before = await forwarded();
@@ -425,7 +308,13 @@ const STEADY = `
   }).on("error", () => process.exit(1));
   again();`;
 
-function ruleBody({ access, port }: { readonly access: "Allow" | "Deny"; readonly port: readonly string[] }) {
+function ruleBody({
+  access,
+  port,
+}: {
+  readonly access: "Allow" | "Deny";
+  readonly port: readonly string[];
+}) {
   return {
     properties: {
       priority: 110,
@@ -438,23 +327,4 @@ function ruleBody({ access, port }: { readonly access: "Allow" | "Deny"; readonl
       destinationPortRanges: port,
     },
   };
-}
-
-/** The app's own processes on the machine, by its worker: those that run Node inside the sandbox. */
-function appProcesses(of: TestWorld, worker: string): readonly number[] {
-  const tree = treeOf(of.home.folder);
-  const inRoom = (pid: number): boolean => {
-    const parent = tree.find((one) => one.pid === pid);
-    return parent !== undefined && (parent.what.includes(`--hostname ${worker} `) || inRoom(parent.parent));
-  };
-  return tree.filter(({ what, parent }) => what === "node server.js" && inRoom(parent)).map(({ pid }) => pid);
-}
-
-/** One text, or none. */
-function readIfThere(file: string): readonly string[] {
-  try {
-    return [readFileSync(file, "utf8").trim()];
-  } catch {
-    return [];
-  }
 }

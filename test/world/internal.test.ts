@@ -1,7 +1,15 @@
 /** An environment with an internal load balancer: apps answer inside the network only. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { INTERNAL, openTestWorld, until, untilHealthy, untilText, type Loose, type TestWorld } from "../support/world.ts";
+import {
+  INTERNAL,
+  openTestWorld,
+  until,
+  untilHealthy,
+  untilText,
+  type Loose,
+  type TestWorld,
+} from "../support/world.ts";
 
 const NAME = "hello-inside.demo-ilb.appserviceenvironment.net";
 const INSIDE = "vnet/demo-ilb-vnet";
@@ -14,8 +22,10 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 const addresses = async (): Promise<Loose> =>
-  (await world.arm("GET", world.web("hostingEnvironments/demo-ilb/capacities/virtualip"))).properties;
-const curl = (at: string, ...words: readonly string[]) => world.exec(at, ["curl", "-s", "-m", "1", ...words]);
+  (await world.arm("GET", world.web("hostingEnvironments/demo-ilb/capacities/virtualip")))
+    .properties;
+const curl = (at: string, ...words: readonly string[]) =>
+  world.exec(at, ["curl", "-s", "-m", "1", ...words]);
 
 /** Names of an internal environment are its owner's to give; the client is told the address. */
 async function fromInside(...words: readonly string[]) {
@@ -55,7 +65,11 @@ describe("an environment with an internal load balancer", () => {
     const { serviceIpAddress } = await addresses();
     const program = `require("node:net").createServer((socket) => socket.end(socket.remoteAddress)).listen(9100, "198.19.255.10", () => console.log("listening"))`;
     const server = world.begin("internet", [process.execPath, "-e", program]);
-    await until("it listens", () => (server.said().includes("listening") ? true : undefined), 5_000);
+    await until(
+      "it listens",
+      () => (server.said().includes("listening") ? true : undefined),
+      5_000,
+    );
     const { stdout } = await fromInside(`http://${NAME}/call?host=198.19.255.10&port=9100`);
     expect(JSON.parse(stdout).value).toBe(serviceIpAddress);
     server.end();
@@ -90,10 +104,14 @@ describe("an environment with an internal load balancer", () => {
   test("takes 13 addresses when it is empty", async () => {
     await world.arm("DELETE", world.web("sites/hello-inside"));
     await world.arm("DELETE", world.web("serverfarms/demo-ilb-plan"));
-    const rows = await until("13 addresses", async () => {
-      const seen = await world.ledger("demo-ilb");
-      return seen.length === 13 ? seen : undefined;
-    }, 10_000);
+    const rows = await until(
+      "13 addresses",
+      async () => {
+        const seen = await world.ledger("demo-ilb");
+        return seen.length === 13 ? seen : undefined;
+      },
+      10_000,
+    );
     expect(rows.filter(({ use }) => use === "InternalLoadBalancer")).toHaveLength(1);
     expect(rows.filter(({ use }) => use.startsWith("Platform"))).toHaveLength(5);
     expect(new Set(rows.map(({ address }) => address)).size).toBe(13);

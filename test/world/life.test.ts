@@ -4,18 +4,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { endServer } from "../../src/cli/server.ts";
-import {
-  good,
-  groupsOf,
-  machineNetwork,
-  openTestWorld,
-  processesOf,
-  treeOf,
-  until,
-  untilHealthy,
-  worldId,
-  type TestWorld,
-} from "../support/world.ts";
+import { groupsOf, machineNetwork, processesOf, treeOf, worldId } from "../support/machine.ts";
+import { good, openTestWorld, until, untilHealthy, type TestWorld } from "../support/world.ts";
 
 const NETWORK_BEFORE = machineNetwork();
 
@@ -29,7 +19,8 @@ afterAll(async () => {
   expect(machineNetwork()).toBe(NETWORK_BEFORE);
 });
 
-const rule = (name: string) => world.network(`networkSecurityGroups/demo-nsg/securityRules/${name}`);
+const rule = (name: string) =>
+  world.network(`networkSecurityGroups/demo-nsg/securityRules/${name}`);
 const allow = (priority: number) => ({
   properties: {
     priority,
@@ -50,8 +41,13 @@ const others = () =>
 /** One for each front end; its workers are children of it. */
 const proxies = () => {
   const tree = treeOf(world.home.folder);
-  const isProxy = (pid: number) => tree.some((one) => one.pid === pid && one.what.startsWith("haproxy "));
-  return tree.filter(({ pid, parent, what }) => isProxy(pid) && !isProxy(parent) && what.includes("front-end")).map(({ pid }) => pid);
+  const isProxy = (pid: number) =>
+    tree.some((one) => one.pid === pid && one.what.startsWith("haproxy "));
+  return tree
+    .filter(
+      ({ pid, parent, what }) => isProxy(pid) && !isProxy(parent) && what.includes("front-end"),
+    )
+    .map(({ pid }) => pid);
 };
 
 function kill(): void {
@@ -75,7 +71,11 @@ function steadyRequests() {
   return {
     more: (count: number) => {
       const from = seen.length;
-      return until(`${count} more requests`, () => (seen.length >= from + count ? true : undefined), 20_000);
+      return until(
+        `${count} more requests`,
+        () => (seen.length >= from + count ? true : undefined),
+        20_000,
+      );
     },
     end: async () => {
       isOn = false;
@@ -94,18 +94,32 @@ describe("the world", () => {
     expect(machineNetwork()).toBe(NETWORK_BEFORE);
     await world.startAgain();
     await untilHealthy(world);
-    await until("the app answers", async () => ((await world.door("/")).status === 200 ? true : undefined), 10_000);
+    await until(
+      "the app answers",
+      async () => ((await world.door("/")).status === 200 ? true : undefined),
+      10_000,
+    );
     expect(await world.ledger()).toEqual(before);
   });
 
   test("that is killed itself is made anew by the next start", async () => {
-    const outermost = processesOf(world.home.folder).find(({ what }) => what.startsWith("unshare "));
+    const outermost = processesOf(world.home.folder).find(({ what }) =>
+      what.startsWith("unshare "),
+    );
     expect(outermost).toBeDefined();
     if (outermost !== undefined) process.kill(outermost.pid, "SIGKILL");
-    await until("nothing is left of it", () => (treeOf(world.home.folder).length === 0 ? true : undefined), 10_000);
+    await until(
+      "nothing is left of it",
+      () => (treeOf(world.home.folder).length === 0 ? true : undefined),
+      10_000,
+    );
     await world.startAgain();
     await untilHealthy(world);
-    await until("the app answers", async () => ((await world.door("/")).status === 200 ? true : undefined), 10_000);
+    await until(
+      "the app answers",
+      async () => ((await world.door("/")).status === 200 ? true : undefined),
+      10_000,
+    );
   });
 
   test("starts a front end's proxy again when it is killed, and goes on answering meanwhile", async () => {
@@ -119,7 +133,9 @@ describe("the world", () => {
       "another one runs",
       () => {
         const now = proxies();
-        return now.length === before.length && victim !== undefined && !now.includes(victim) ? true : undefined;
+        return now.length === before.length && victim !== undefined && !now.includes(victim)
+          ? true
+          : undefined;
       },
       10_000,
     );
@@ -163,7 +179,9 @@ describe("the control plane is killed", () => {
       const writing = (async () => {
         for (let index = 0; index < 60 && !isDead; index += 1) {
           const name = `written-${round}-${index}`;
-          const answer = await world.ask("PUT", rule(name), allow(2_000 + round * 100 + index)).catch(() => undefined);
+          const answer = await world
+            .ask("PUT", rule(name), allow(2_000 + round * 100 + index))
+            .catch(() => undefined);
           if (answer === undefined) return;
           expect([200, 201]).toContain(answer.status);
           acknowledged.push(name);
@@ -175,7 +193,10 @@ describe("the control plane is killed", () => {
       isDead = true;
       await writing;
       await world.startAgain();
-      const { value } = await world.arm("GET", world.network("networkSecurityGroups/demo-nsg/securityRules"));
+      const { value } = await world.arm(
+        "GET",
+        world.network("networkSecurityGroups/demo-nsg/securityRules"),
+      );
       const names = value.map(({ name }: { readonly name: string }) => name);
       expect(acknowledged.filter((name) => !names.includes(name))).toEqual([]);
       expect((await world.door("/")).status).toBe(200);
@@ -183,14 +204,20 @@ describe("the control plane is killed", () => {
   });
 
   test("a write that it had only just taken is in force after the next start", async () => {
-    const deny = { properties: { ...allow(105).properties, access: "Deny", destinationPortRange: "80" } };
+    const deny = {
+      properties: { ...allow(105).properties, access: "Deny", destinationPortRange: "80" },
+    };
     const answer = await world.ask("PUT", rule("just-taken"), deny);
     kill();
     expect(answer.status).toBe(201);
     await world.startAgain();
     const vip = await world.vip();
     const call = ["curl", "-s", "-m", "1", "-H", "Host: hello.demo.localhost", `http://${vip}/`];
-    await until("the rule is in force", async () => ((await world.exec("internet", call)).exitCode === 28 ? true : undefined), 5_000);
+    await until(
+      "the rule is in force",
+      async () => ((await world.exec("internet", call)).exitCode === 28 ? true : undefined),
+      5_000,
+    );
     await world.arm("DELETE", rule("just-taken"));
     expect((await world.exec("internet", call)).exitCode).toBe(0);
   });
@@ -205,18 +232,28 @@ describe("the control plane is killed", () => {
         name: `table-${index}`,
         location: "local",
         properties: {},
-        ...(index === 0 ? {} : { dependsOn: [`[resourceId('Microsoft.Network/routeTables', 'table-${index - 1}')]`] }),
+        ...(index === 0
+          ? {}
+          : { dependsOn: [`[resourceId('Microsoft.Network/routeTables', 'table-${index - 1}')]`] }),
       })),
     };
     const deployment = `${world.network("").split("/providers/")[0]}/providers/Microsoft.Resources/deployments/row?api-version=2021-04-01`;
-    const taken = await world.ask("PUT", deployment, { properties: { mode: "Incremental", template } });
+    const taken = await world.ask("PUT", deployment, {
+      properties: { mode: "Incremental", template },
+    });
     expect([200, 201]).toContain(taken.status);
     kill();
     await world.startAgain();
-    const ended = await until("the deployment ended", async () => {
-      const { properties } = await world.arm("GET", deployment);
-      return ["Succeeded", "Failed"].includes(properties.provisioningState) ? properties : undefined;
-    }, 20_000);
+    const ended = await until(
+      "the deployment ended",
+      async () => {
+        const { properties } = await world.arm("GET", deployment);
+        return ["Succeeded", "Failed"].includes(properties.provisioningState)
+          ? properties
+          : undefined;
+      },
+      20_000,
+    );
     expect(ended.provisioningState).toBe("Succeeded");
     expect((await world.ask("GET", world.network("routeTables/table-9"))).status).toBe(200);
   });

@@ -13,18 +13,29 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 const environment = () => world.web("hostingEnvironments/demo");
-const hostAddresses = async () => (await world.ledger()).filter(({ host }) => host !== undefined).map(({ address }) => address);
+const hostAddresses = async () =>
+  (await world.ledger()).filter(({ host }) => host !== undefined).map(({ address }) => address);
 
 async function looksSuspended(vip: string): Promise<void> {
   const door = await world.door("/");
   expect(door.status).toBeGreaterThanOrEqual(400);
   expect(door.json).toBeUndefined();
-  const called = await world.exec("internet", ["curl", "-s", "-m", "1", "-H", "Host: hello.demo.localhost", `http://${vip}/`]);
+  const called = await world.exec("internet", [
+    "curl",
+    "-s",
+    "-m",
+    "1",
+    "-H",
+    "Host: hello.demo.localhost",
+    `http://${vip}/`,
+  ]);
   expect(called.exitCode).not.toBe(0);
   expect(await hostAddresses()).toEqual([]);
   expect(await world.vip()).toBeNull();
   const { hosts } = await world.arm("GET", "/openase/world");
-  expect(hosts.map(({ environment: of }: { environment?: string }) => of).filter(Boolean)).toEqual([]);
+  expect(hosts.map(({ environment: of }: { environment?: string }) => of).filter(Boolean)).toEqual(
+    [],
+  );
 }
 
 async function isBackElsewhere(vip: string, addresses: readonly string[]): Promise<void> {
@@ -33,12 +44,20 @@ async function isBackElsewhere(vip: string, addresses: readonly string[]): Promi
   const now = await hostAddresses();
   expect(now).toHaveLength(addresses.length);
   expect(now.filter((address) => addresses.includes(address))).toEqual([]);
-  await until("the app answers", async () => ((await world.door("/")).status === 200 ? true : undefined), 5_000);
+  await until(
+    "the app answers",
+    async () => ((await world.door("/")).status === 200 ? true : undefined),
+    5_000,
+  );
 }
 
 describe("suspension", () => {
   test("follows when a flow stays cut; after repair and resume everything is elsewhere and apps answer", async () => {
-    const [vip, addresses, before] = [await world.vip(), await hostAddresses(), await world.newestEvent()];
+    const [vip, addresses, before] = [
+      await world.vip(),
+      await hostAddresses(),
+      await world.newestEvent(),
+    ];
     const rule = world.network("networkSecurityGroups/demo-nsg/securityRules/cut");
     await world.arm("PUT", rule, {
       properties: {
@@ -52,12 +71,26 @@ describe("suspension", () => {
         destinationPortRange: "1433",
       },
     });
-    const status = await untilText("it is suspended", world.health, (text) => text.startsWith("Suspended"), 15_000);
+    const status = await untilText(
+      "it is suspended",
+      world.health,
+      (text) => text.startsWith("Suspended"),
+      15_000,
+    );
     expect(status).toContain("denied by rule cut (priority 100, outbound) of demo-nsg");
-    expect((await world.arm("GET", environment())).properties).toMatchObject({ suspended: true, environmentIsHealthy: false });
-    await until("its hosts are gone", async () => ((await hostAddresses()).length === 0 ? true : undefined), 5_000);
+    expect((await world.arm("GET", environment())).properties).toMatchObject({
+      suspended: true,
+      environmentIsHealthy: false,
+    });
+    await until(
+      "its hosts are gone",
+      async () => ((await hostAddresses()).length === 0 ? true : undefined),
+      5_000,
+    );
     await looksSuspended(vip);
-    const codes = (await world.events(before)).map(({ code }) => code).filter((code: string) => code.startsWith("Environment"));
+    const codes = (await world.events(before))
+      .map(({ code }) => code)
+      .filter((code: string) => code.startsWith("Environment"));
     expect(codes).toEqual(["EnvironmentUnhealthy", "EnvironmentSuspended"]);
     // Repair alone does not bring it back.
     await world.arm("DELETE", rule);
@@ -69,8 +102,17 @@ describe("suspension", () => {
   test("is the user's to ask for, and to end", async () => {
     const [vip, addresses] = [await world.vip(), await hostAddresses()];
     await world.arm("POST", `${environment()}/suspend`);
-    await untilText("it is suspended", world.health, (text) => text === "Suspended on request", 5_000);
-    await until("its hosts are gone", async () => ((await hostAddresses()).length === 0 ? true : undefined), 5_000);
+    await untilText(
+      "it is suspended",
+      world.health,
+      (text) => text === "Suspended on request",
+      5_000,
+    );
+    await until(
+      "its hosts are gone",
+      async () => ((await hostAddresses()).length === 0 ? true : undefined),
+      5_000,
+    );
     await looksSuspended(vip);
     await world.arm("POST", `${environment()}/resume`);
     await isBackElsewhere(vip, addresses);

@@ -12,15 +12,19 @@ const STARTED = `${process.pid} ${Date.now()}`;
 
 const ANSWERS = {
   "/": (_, socket) => ({ frontEnd: socket.remoteAddress.replace("::ffff:", "") }),
-  "/who": () => ({ uid: process.getuid(), gid: process.getgid(), groups: process.getgroups(), capabilities: capabilities() }),
+  "/who": () => ({
+    uid: process.getuid(),
+    gid: process.getgid(),
+    groups: process.getgroups(),
+    capabilities: capabilities(),
+  }),
   "/settings": () => process.env,
   "/read": ({ path }) => readFileSync(path, "utf8").slice(0, 10_000),
   "/list": ({ path }) => readdirSync(path),
   "/write": ({ path, text }) => (writeFileSync(path, text), "written"),
   "/call": ({ host, port }) => call(host, Number(port)),
   "/run": ({ command }) => run(command),
-  "/say": ({ text }) => (console.log(text), "said"),
-  "/slow": () => new Promise((resolve) => setTimeout(resolve, 300, { instance: INSTANCE })),
+  "/say": ({ text }) => (process.stdout.write(`${text}\n`), "said"),
   "/crash": () => (setTimeout(() => process.exit(1), 20), { instance: INSTANCE, started: STARTED }),
 };
 
@@ -35,7 +39,7 @@ createServer(async (request, response) => {
   } catch (error) {
     response.end(JSON.stringify({ error: error.code ?? String(error), instance: INSTANCE }));
   }
-}).listen(process.env.PORT, () => console.log(`${INSTANCE} listens`));
+}).listen(process.env.PORT, () => process.stdout.write(`${INSTANCE} listens\n`));
 
 function capabilities() {
   return /^CapEff:\s*(\S+)$/m.exec(readFileSync("/proc/self/status", "utf8"))[1];
@@ -46,7 +50,9 @@ function call(host, port) {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port });
     let text = "";
-    socket.setTimeout(1_500, () => socket.destroy(Object.assign(new Error("timeout"), { code: "TIMEOUT" })));
+    socket.setTimeout(1_500, () =>
+      socket.destroy(Object.assign(new Error("timeout"), { code: "TIMEOUT" })),
+    );
     socket.on("data", (chunk) => (text += chunk));
     socket.on("error", reject);
     socket.on("end", () => resolve(text));

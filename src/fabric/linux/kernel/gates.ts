@@ -143,6 +143,8 @@ export function internalBalancers(
     ...clear,
     `add chain ${TABLE} balancers { type nat hook prerouting priority dstnat; policy accept; }`,
     `add chain ${TABLE} balanced { type filter hook prerouting priority dstnat + 10; policy accept; }`,
+    // A reply that went round by an appliance was translated back before: it is nobody's.
+    `add rule ${TABLE} balanced ip saddr { ${[...new Set(own.map(({ address }) => address))].join(", ")} } drop`,
     `add rule ${TABLE} balanced ct status dnat ct direction original meta mark set 0`,
     ...own.map((translation) => {
       const elsewhere = subnets

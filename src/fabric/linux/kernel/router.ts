@@ -8,6 +8,7 @@ import type { Host, Network, Subnet, Translation } from "../../../blueprint/blue
 import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
 import { addressAt, encloses, parseCidr, type Cidr, type Ipv4 } from "../../../network/prefix.ts";
 import type { Route } from "../../../network/route.ts";
+import { selectRoute } from "../../../network/select-route.ts";
 import { ownAddressOutside, closedEdge, publicBalancers, sourceAddresses, TO_NETWORK, TO_WORLD } from "./edge.ts";
 import { readDenied } from "./denied.ts";
 import { GateKeeper } from "./gate-keeper.ts";
@@ -153,7 +154,10 @@ export class NetworkRouter {
     const known = this.#tables.get(table);
     const routes = subnet.routes
       .filter(({ state }) => state === "Active")
-      .map((route) => this.#kernelRoute(network, route, table));
+      .flatMap((route) => [
+        this.#kernelRoute(network, route, table),
+        ...this.#routesToAppliance(subnet, route, table),
+      ]);
     for (const route of routes) this.#routes.putRoute(route);
     for (const old of known ?? [])
       if (!routes.some(({ prefix }) => prefix === old.prefix)) this.#routes.removeRoute(old);
@@ -177,12 +181,24 @@ export class NetworkRouter {
         return { ...none, kind: "blackhole" };
       case "VirtualAppliance": {
         const appliance = [...this.#hosts.values()].find(({ host }) => host.place.address === nextHop.address);
-        if (appliance?.host.forwards !== true) return { ...none, kind: "unreachable" };
+        const itself = prefix === hostPrefix(nextHop.address);
+        if (appliance === undefined || (!appliance.host.forwards && !itself))
+          return { ...none, kind: "unreachable" };
         return { ...none, kind: "unicast", link: appliance.link };
       }
       case "VirtualNetworkGateway":
         return { ...none, kind: "unreachable" };
     }
+  }
+
+  /** A host that does not forward is reached by routes through it nevertheless: itself, nobody else. */
+  #routesToAppliance(subnet: Subnet, route: Route, table: number): readonly KernelRoute[] {
+    const { nextHop } = route;
+    if (nextHop.kind !== "VirtualAppliance" || selectRoute(subnet.routes, nextHop.address) !== route) return [];
+    const prefix = hostPrefix(nextHop.address);
+    const attached = [...this.#hosts.values()].find(({ host }) => host.place.address === nextHop.address);
+    if (attached === undefined || attached.host.forwards || prefix === route.prefix) return [];
+    return [{ prefix, table, kind: "unicast", link: attached.link }];
   }
 
   #removeSubnet(subnet: Subnet): void {
@@ -260,10 +276,8 @@ export class NetworkRouter {
     this.#routes.waitForLink(link);
     const space = spaceOf(namespace, this.#home, place.address);
     this.#hosts.set(host.name, { host, namespace, link, space });
-    if (host.forwards) {
-      this.#nft.run(gates.addForwarder(`v${link}`));
-      this.#routeAnew();
-    }
+    if (host.forwards) this.#nft.run(gates.addForwarder(`v${link}`));
+    this.#routeAnew(host);
     return space;
   }
 
@@ -274,10 +288,8 @@ export class NetworkRouter {
     this.#hosts.delete(name);
     this.#routes.removeRoute({ prefix: hostPrefix(host.place.address), kind: "unicast", table: MAIN_TABLE, link });
     this.#routes.flush(["ESRCH"]);
-    if (host.forwards) {
-      this.#nft.run(gates.removeForwarder(`v${link}`));
-      this.#routeAnew();
-    }
+    if (host.forwards) this.#nft.run(gates.removeForwarder(`v${link}`));
+    this.#routeAnew(host);
     closeNamespace(namespace);
     return true;
   }
@@ -286,10 +298,14 @@ export class NetworkRouter {
     return this.#hosts.get(name);
   }
 
-  /** Routes to an appliance follow its link. */
-  #routeAnew(): void {
+  /** Routes through a host follow its link. */
+  #routeAnew({ place }: Host): void {
     const network = this.#network;
-    for (const subnet of network?.subnets ?? []) if (network !== undefined) this.#putSubnet(network, subnet);
+    if (network === undefined) return;
+    const through = ({ nextHop }: Route) =>
+      nextHop.kind === "VirtualAppliance" && nextHop.address === place.address;
+    for (const subnet of network.subnets)
+      if (subnet.routes.some(through)) this.#putSubnet(network, subnet);
   }
 
   #subnetOf({ place }: Host): Subnet | undefined {
