@@ -19,7 +19,7 @@ import { pino, type Logger } from "pino";
 
 import { accessByToken } from "./api/access.ts";
 import { createApi } from "./api/app.ts";
-import { serveApi } from "./api/serve.ts";
+import { portIsFree, serveApi } from "./api/serve.ts";
 import { found, type Problem, type Result } from "./base/problem.ts";
 import { openAccount } from "./control/account.ts";
 import type { ControlEvent, World } from "./control/control-plane.ts";
@@ -63,6 +63,9 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
   const store = opened.value;
   const account = openAccount(store, LOCATION);
   if (!account.ok) return account;
+  // Before anything is started that would have to be ended again.
+  const free = await portIsFree(LOOPBACK, ports.api);
+  if (!free.ok) return free;
   // The world needs a while to stand; meanwhile keys are made and tags are read.
   const starting = adoptOrStart(options);
   const authority = await openAuthority(join(home, "pki"));

@@ -4,6 +4,7 @@
  * Opening and closing only; what is answered is decided in app.ts.
  */
 import { createServer, type Server } from "node:https";
+import { createServer as createTrial } from "node:net";
 
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
@@ -45,17 +46,37 @@ export async function serveApi(options: ServeOptions): Promise<Result<ApiServer>
       close: () => closeServer(server),
     });
   } catch (thrown) {
-    return declined(
-      problemOf(thrown, {
-        code: isCode(thrown, "EADDRINUSE") ? "PortInUse" : "CannotListen",
-        what: `the API cannot listen on ${address}:${port}`,
-        fix: isCode(thrown, "EADDRINUSE")
-          ? "End what listens there (`ase down` if it is an earlier run), or choose another port."
-          : "Check the address, the port and the certificate.",
-        where: `${address}:${port}`,
-      }),
-    );
+    return cannotListen(thrown, address, port);
   }
+}
+
+/** Whether the API could listen there now; asked before a world is made for it. */
+export async function portIsFree(address: string, port: number): Promise<Result<"free">> {
+  const trial = createTrial();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      trial.once("error", reject);
+      trial.listen(port, address, resolve);
+    });
+    await new Promise<void>((resolve) => trial.close(() => resolve()));
+    return found("free");
+  } catch (thrown) {
+    return cannotListen(thrown, address, port);
+  }
+}
+
+function cannotListen(thrown: unknown, address: string, port: number) {
+  const taken = isCode(thrown, "EADDRINUSE");
+  return declined(
+    problemOf(thrown, {
+      code: taken ? "PortInUse" : "CannotListen",
+      what: `the API cannot listen on ${address}:${port}`,
+      fix: taken
+        ? "End what listens there (`ase down` if it is an earlier run), or choose another port with --api-port."
+        : "Check the address, the port and the certificate.",
+      where: `${address}:${port}`,
+    }),
+  );
 }
 
 function closeServer(server: Server): Promise<void> {

@@ -3,8 +3,9 @@
  *
  * Every host answers at every port with its name. What the law says is not known here.
  */
-import { createServer, Socket } from "node:net";
 import type { Socket as UdpSocket } from "node:dgram";
+import { writeFileSync } from "node:fs";
+import { createServer, Socket } from "node:net";
 
 import type { Flow } from "../../src/blueprint/walk.ts";
 import type { Kernel, Space } from "../../src/fabric/linux/kernel/kernel.ts";
@@ -17,6 +18,8 @@ const ANSWERING_PORT = 7;
 /** All ports of the addresses lead to one, whatever the address. */
 export function answerEverywhere(space: Space): void {
   space.inside(() => {
+    // Ports are used again in the next round, at once.
+    writeFileSync("/proc/sys/net/ipv4/tcp_max_tw_buckets", "0");
     const nft = new Nft();
     nft.run(`
 table ip everywhere {
