@@ -104,6 +104,20 @@ describe("steps to a blueprint", () => {
     ).toEqual(["put-network"]);
   });
 
+  test("an app that starts anew is never away as a whole", () => {
+    const at = (version: string) =>
+      compile(
+        wanted(sketch({ instances: 5 }), {
+          contentOf: () => ({ folder: "/content/hello", version, runtime: "static", number: 1 }),
+        }),
+        EMPTY_LEDGER,
+        1,
+      ).blueprint;
+    const standing = after(NOTHING, planSteps(NOTHING, at("1")).flat());
+    const stages = planSteps(standing, at("2"));
+    expect(stages.map((stage) => stage.length)).toEqual([3, 2]);
+  });
+
   test("equality of values does not depend on the order of keys", () => {
     expect(same({ a: 1, b: [1, { c: 2 }] }, { b: [1, { c: 2 }], a: 1 })).toBe(true);
     expect(same({ a: 1 }, { a: 1, b: undefined })).toBe(true);

@@ -59,7 +59,9 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
       : [{ do: "put-internet", internet: blueprint.internet }],
     networkChanged.map((network) => ({ do: "put-network", network })),
     moved.map(({ name }) => ({ do: "remove-host", name })),
-    changed.filter((host) => !leadsToOthers(host)).map((host) => ({ do: "put-host", host })),
+    ...inTurns(changed.filter((host) => !leadsToOthers(host)), hosts).map((turn) =>
+      turn.map((host) => ({ do: "put-host" as const, host })),
+    ),
     changed.filter(leadsToOthers).map((host) => ({ do: "put-host", host })),
     translationsChanged.map(({ id, translations }) => ({
       do: "put-translations",
@@ -72,6 +74,22 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
       .map((id) => ({ do: "remove-network", id })),
   ];
   return stages.filter((stage) => stage.length > 0);
+}
+
+/**
+ * New hosts at once; of those that stand and change, every second one first, so that an app whose
+ * instances start anew is never away as a whole.
+ */
+function inTurns(
+  changed: readonly Host[],
+  standing: ReadonlyMap<string, Host>,
+): readonly (readonly Host[])[] {
+  const [fresh, known] = [
+    changed.filter(({ name }) => !standing.has(name)),
+    changed.filter(({ name }) => standing.has(name)),
+  ];
+  const turn = (rest: number) => known.filter((_, position) => position % 2 === rest);
+  return [[...fresh, ...turn(0)], turn(1)];
 }
 
 /** Proxies come after those they lead to. */

@@ -174,6 +174,17 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     }
     return seen;
   },
+  large: async (at) => {
+    const many = Array.from({ length: 1_000 }, (_, place) =>
+      rule("Inbound", 100 + place, "Deny", { protocol: "Tcp", from: [`10.9.${place >> 8}.${place & 255}`], ports: [7, { low: 9, high: 11 + place }] }),
+    );
+    const out = rule("Outbound", 100, "Deny", { to: ["Large"] });
+    const { alice } = await people(at, { rules: withDefaults(...many, out) });
+    const seen = [await call(alice, BOB, WEB), await call(alice, STRANGER, 7), await call(alice, OTHER, 7)];
+    const last = rule("Inbound", 4_000, "Deny", { from: [ALICE] });
+    at.put([subnet(1, { rules: withDefaults(...many, last) }), subnet(2)]);
+    return [...seen, await call(alice, BOB, WEB), await call(alice, STRANGER, 7)].map((said) => said.split(" ")[0]);
+  },
   "counts what it denies": async (at) => {
     const { alice } = await people(at, { rules: withDefaults(rule("Inbound", 100, "Deny", { from: [ALICE] }), rule("Outbound", 100, "Deny", { to: ["::/0"] })) });
     await call(alice, BOB, WEB);

@@ -119,6 +119,10 @@ describe.each<Privilege>(["root", "rootless"])("gates of a network (%s)", (privi
     ]);
   });
 
+  test("a thousand rules and a tag of five thousand prefixes, to the last of them", () => {
+    expect(saw("large")).toEqual(["bob", "silence", "other", "silence", "stranger"]);
+  });
+
   test("denied packets are counted by rule", () => {
     const counted = (direction: string, rule: string, priority: number, packets: boolean) => ({ subnet: "one", direction, rule, priority, packets });
     expect(saw("counts what it denies")).toEqual([

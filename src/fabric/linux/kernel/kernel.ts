@@ -8,7 +8,7 @@
  */
 import type { Problem, Result } from "../../../base/problem.ts";
 import type { Host, Internet, Network, Translation } from "../../../blueprint/blueprint.ts";
-import type { Cidr, Ipv4 } from "../../../network/prefix.ts";
+import type { Cidr } from "../../../network/prefix.ts";
 import type { Direction } from "../../../network/rule.ts";
 import type { HostSockets } from "../../fabric.ts";
 

@@ -20,6 +20,8 @@ const ATTRIBUTES_AT = HEADER + 4;
 /** Stays below the usual send buffer (212,992 bytes), which nobody without privilege may raise. */
 export const MOST_BYTES = 190_000;
 
+const MOST_ATTEMPTS = 5;
+
 export class NetfilterSocket {
   readonly #fd: number;
   readonly #answer = Buffer.alloc(1 << 18);
@@ -33,11 +35,19 @@ export class NetfilterSocket {
     closeSync(this.#fd);
   }
 
-  /** All of it or nothing, at one instant. */
+  /** All of it or nothing, at one instant. What a signal interrupted has done nothing: again. */
   transact(messages: readonly Buffer[]): void {
     if (messages.length === 0) return;
-    send(this.#fd, Buffer.concat([BATCH_BEGIN, ...messages, BATCH_END]));
-    this.#refusals();
+    const batch = Buffer.concat([BATCH_BEGIN, ...messages, BATCH_END]);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        send(this.#fd, batch);
+        return this.#refusals();
+      } catch (thrown) {
+        const interrupted = thrown instanceof SystemCallError && thrown.code === "EINTR";
+        if (!interrupted || MOST_ATTEMPTS <= attempt) throw thrown;
+      }
+    }
   }
 
   /** For what is not in use yet: in as many transactions as it takes. */

@@ -112,7 +112,7 @@ export class NetlinkWriter {
 
   raw(type: number, value: Uint8Array): this {
     this.#head(type, value.length);
-    this.#bytes.fill(0, this.#end, this.#end + padded(value.length));
+    if (value.length > 0) this.#bytes.writeInt32LE(0, this.#end + padded(value.length) - 4);
     this.#bytes.set(value, this.#end);
     this.#end += padded(value.length);
     return this;

@@ -101,7 +101,7 @@ export class TableMessages {
     const L4PROTO = 16;
     this.#part("meta", () => to.u32(1, REGISTER).u32(2, L4PROTO));
     if ("protocolSet" in expression) this.#lookup(expression.protocolSet);
-    else this.#compare(EQUAL, Buffer.from([expression.protocol]));
+    else this.#compare(expression.protocol, 1);
   }
 
   #load(field: Field): void {
@@ -116,20 +116,20 @@ export class TableMessages {
 
   #compareRange(field: Field, { low, high }: AddressRange): void {
     const length = field.endsWith("port") ? 2 : 4;
-    if (low === high) return this.#compare(EQUAL, numberBytes(low, length));
+    if (low === high) return this.#compare(low, length);
     const to = this.#writer;
     this.#part("range", () =>
       to
         .u32(1, REGISTER)
         .u32(2, EQUAL)
-        .nest(3, () => to.raw(1, numberBytes(low, length)))
-        .nest(4, () => to.raw(1, numberBytes(high, length))),
+        .nest(3, () => to.number(1, low, length))
+        .nest(4, () => to.number(1, high, length)),
     );
   }
 
-  #compare(how: number, value: Buffer): void {
+  #compare(value: number, length: number): void {
     const to = this.#writer;
-    this.#part("cmp", () => to.u32(1, REGISTER).u32(2, how).nest(3, () => to.raw(1, value)));
+    this.#part("cmp", () => to.u32(1, REGISTER).u32(2, EQUAL).nest(3, () => to.number(1, value, length)));
   }
 
   #lookup(set: string): void {
@@ -218,12 +218,6 @@ const FIELDS = {
   "source port": { base: TRANSPORT_HEADER, offset: 0, length: 2 },
   "destination port": { base: TRANSPORT_HEADER, offset: 2, length: 2 },
 } as const;
-
-function numberBytes(value: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
-  bytes.writeUIntBE(value, 0, length);
-  return bytes;
-}
 
 /** Names of the sets a rule looks into. */
 export function setsOf({ expressions }: TableRule): readonly string[] {

@@ -44,6 +44,8 @@ function library(): Library {
   throw new Error("broken promise: a candidate was tried");
 }
 
+const MOST_ATTEMPTS = 5;
+
 export class NftError extends Error {}
 
 export class Nft {
@@ -56,12 +58,16 @@ export class Nft {
     library().bufferError(this.#context);
   }
 
-  /** Runs commands as one transaction. */
+  /** Runs commands as one transaction. One that a signal interrupted has done nothing: again. */
   run(commands: string): string {
-    const status = library().run(this.#context, commands);
-    const output = library().output(this.#context);
-    if (status !== 0) throw new NftError(firstLines(library().error(this.#context)));
-    return output;
+    for (let attempt = 1; ; attempt += 1) {
+      const status = library().run(this.#context, commands);
+      const output = library().output(this.#context);
+      if (status === 0) return output;
+      const error = library().error(this.#context);
+      if (MOST_ATTEMPTS <= attempt || !error.includes("Interrupted system call"))
+        throw new NftError(firstLines(error));
+    }
   }
 
   /** Runs a listing command; the answer is nftables' JSON. */

@@ -40,6 +40,11 @@ export function ok<Value>(result: Result<Value>): Value {
 export const TAGS: Readonly<Record<string, readonly Cidr[]>> = {
   Known: [`${STRANGER}/32` as Cidr, "192.0.2.0/24" as Cidr],
   Fleeting: [`${STRANGER}/32` as Cidr],
+  // Apart from each other, the stranger the last of them.
+  Large: [
+    ...Array.from({ length: 4_999 }, (_, at) => `100.${at >> 8}.${at & 255}.0/25` as Cidr),
+    `${STRANGER}/32` as Cidr,
+  ],
 };
 
 /** A world with people outside and the platform's management. */
