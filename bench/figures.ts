@@ -38,7 +38,9 @@ export function printMachine(): void {
 }
 
 /** `--rounds 5` and the like: numbers, with what holds without them. */
-export function readNumbers<Name extends string>(usual: Readonly<Record<Name, number>>): Record<Name, number> {
+export function readNumbers<Name extends string>(
+  usual: Readonly<Record<Name, number>>,
+): Record<Name, number> {
   const names = Object.keys(usual) as Name[];
   const { values } = parseArgs({
     options: Object.fromEntries(names.map((name) => [name, { type: "string" as const }])),

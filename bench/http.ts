@@ -22,9 +22,24 @@ import type { FrontEnd } from "../src/blueprint/blueprint.ts";
 import type { Ipv4 } from "../src/network/prefix.ts";
 import { median, printMachine, printTable, readNumbers, spread } from "./figures.ts";
 import { bringUpSample, HELLO_APP, HOST, SITE } from "./sample.ts";
-import { end, freePorts, good, inBenchWorld, processesOf, readOr, run, there, type BenchWorld } from "./world.ts";
+import {
+  end,
+  freePorts,
+  good,
+  inBenchWorld,
+  processesOf,
+  readOr,
+  run,
+  there,
+  type BenchWorld,
+} from "./world.ts";
 
-type Mode = { readonly name: string; readonly tls: boolean; readonly anew: boolean; readonly goal: number };
+type Mode = {
+  readonly name: string;
+  readonly tls: boolean;
+  readonly anew: boolean;
+  readonly goal: number;
+};
 const MODES: readonly Mode[] = [
   { name: "keep-alive", tls: false, anew: false, goal: 0.85 },
   { name: "TLS 1.3 keep-alive", tls: true, anew: false, goal: 0.9 },
@@ -40,7 +55,12 @@ type Target = {
   readonly wrk: (words: readonly string[]) => Promise<string>;
 };
 
-type Run = { readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number; readonly cpuUs: number };
+type Run = {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly cpuUs: number;
+};
 
 const { rounds, seconds, connections } = readNumbers({ rounds: 3, seconds: 2, connections: 32 });
 const TICKS_PER_SECOND = 100;
@@ -82,7 +102,10 @@ async function compare(targets: readonly Target[]): Promise<void> {
         "requests/s": spread(of(name, ({ perSecond }) => perSecond)),
         "p50 ms": median(of(name, ({ p50Ms }) => p50Ms)).toFixed(2),
         "p99 ms": median(of(name, ({ p99Ms }) => p99Ms)).toFixed(2),
-        "CPU us/request": spread(of(name, ({ cpuUs }) => cpuUs), 1),
+        "CPU us/request": spread(
+          of(name, ({ cpuUs }) => cpuUs),
+          1,
+        ),
         "rate of loopback's": (rate(name) / rate(base)).toFixed(2),
         "loopback's CPU of this": (cpu(base) / cpu(name)).toFixed(2),
       })),
@@ -100,9 +123,11 @@ async function once(target: Target, mode: Mode, takes: number): Promise<Run> {
     ...["-H", `Host: ${HOST}`, ...(mode.anew ? ["-H", "Connection: close"] : []), url],
   ]);
   const used = cpuSeconds(pids) - before + cpuOfClient(said);
-  const number = (pattern: RegExp, what: string) => there(pattern.exec(said)?.[1], `wrk tells ${what}: ${said}`);
+  const number = (pattern: RegExp, what: string) =>
+    there(pattern.exec(said)?.[1], `wrk tells ${what}: ${said}`);
   const requests = Number(number(/(\d+) requests in/, "requests"));
-  if (/Non-2xx|Socket errors: connect [1-9]/.test(said)) throw new Error(`not all went well: ${said}`);
+  if (/Non-2xx|Socket errors: connect [1-9]/.test(said))
+    throw new Error(`not all went well: ${said}`);
   return {
     perSecond: Number(number(/Requests\/sec:\s+([\d.]+)/, "a rate")),
     p50Ms: inMs(number(/^\s+50%\s+(\S+)/m, "p50")),
@@ -141,7 +166,11 @@ async function startLoopback(certificate: string) {
       },
     ],
   };
-  const configure = (name: string, ports: { readonly http: number; readonly https: number }, change: (text: string) => string) => {
+  const configure = (
+    name: string,
+    ports: { readonly http: number; readonly https: number },
+    change: (text: string) => string,
+  ) => {
     const own = join(folder, name);
     mkdirSync(own);
     const files = good(
@@ -194,10 +223,13 @@ async function untilAnswers(port: number): Promise<void> {
   const deadline = Date.now() + 10_000;
   const answers = () =>
     new Promise<boolean>((resolve) => {
-      const call = request({ host: "127.0.0.1", port, agent: false, headers: { host: HOST } }, (response) => {
-        response.resume();
-        resolve(response.statusCode === 200);
-      });
+      const call = request(
+        { host: "127.0.0.1", port, agent: false, headers: { host: HOST } },
+        (response) => {
+          response.resume();
+          resolve(response.statusCode === 200);
+        },
+      );
       call.on("error", () => resolve(false));
       call.end();
     });

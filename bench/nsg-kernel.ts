@@ -11,13 +11,22 @@ import { readNumbers } from "./figures.ts";
 import { good } from "./world.ts";
 
 const TAG = "Storage";
-const { rounds, rules: ruleCount, prefixes: prefixCount } = readNumbers({ rounds: 7, rules: 1_000, prefixes: 5_000 });
+const {
+  rounds,
+  rules: ruleCount,
+  prefixes: prefixCount,
+} = readNumbers({ rounds: 7, rules: 1_000, prefixes: 5_000 });
 /** Every second /28: no two of them join. */
 const space = good(parseCidr("20.0.0.0/8"));
-const prefixes = Array.from({ length: prefixCount }, (_, at) => `${addressAt(space, at * 32)}/28` as Cidr);
+const prefixes = Array.from(
+  { length: prefixCount },
+  (_, at) => `${addressAt(space, at * 32)}/28` as Cidr,
+);
 
 const kernel = good(openKernel());
-good(kernel.putInternet({ clientAddress: "203.0.113.10" as Ipv4, managementAddresses: [], names: {} }));
+good(
+  kernel.putInternet({ clientAddress: "203.0.113.10" as Ipv4, managementAddresses: [], names: {} }),
+);
 good(kernel.putTags({ [TAG]: prefixes }));
 const put = (rules: readonly SecurityRule[]) => good(kernel.putNetwork(networkWith(rules)));
 put([]);
@@ -62,7 +71,10 @@ const figures = {
     (round) => put(many(round, [tagRule])),
     () => put([]),
   ),
-  tagContent: times((round) => good(kernel.putTags({ [TAG]: prefixes.slice(round + 1) })), () => put([tagRule])),
+  tagContent: times(
+    (round) => good(kernel.putTags({ [TAG]: prefixes.slice(round + 1) })),
+    () => put([tagRule]),
+  ),
 };
 kernel.close();
 console.log(JSON.stringify(figures));

@@ -37,12 +37,24 @@ await inBenchWorld(async (world) => {
     .filter(({ name }) => name !== "Inbound-web")
     .map(({ name, properties }) => ({ name, properties }));
   const change = async (access: "Allow" | "Deny", rules: readonly JsonValue[]) => {
-    const probing = world.ase("exec", "--at", "internet", "--", process.execPath, PROBE, address, "80");
+    const probing = world.ase(
+      "exec",
+      "--at",
+      "internet",
+      "--",
+      process.execPath,
+      PROBE,
+      address,
+      "80",
+    );
     // Should the change fail, its own words are what is told.
     probing.catch(() => undefined);
     await pause(BEFORE_CHANGE_MS);
     const sent = performance.timeOrigin + performance.now();
-    const body = { location, properties: { securityRules: [...rules, webRule(access)] } } as JsonValue;
+    const body = {
+      location,
+      properties: { securityRules: [...rules, webRule(access)] },
+    } as JsonValue;
     good(await client.carryOut({ method: "PUT", path, body }));
     const done = performance.timeOrigin + performance.now();
     const wanted = access === "Allow" ? "open" : "shut";
@@ -70,7 +82,12 @@ await inBenchWorld(async (world) => {
           await client.carryOut({
             method: "PUT",
             path,
-            body: { location, properties: { securityRules: [...own, webRule(access === "Allow" ? "Deny" : "Allow")] } },
+            body: {
+              location,
+              properties: {
+                securityRules: [...own, webRule(access === "Allow" ? "Deny" : "Allow")],
+              },
+            },
           }),
         );
         found.push(await change(access, rules));
@@ -118,7 +135,9 @@ function fillers(count: number): readonly JsonValue[] {
   });
   return [
     deny("Tag", 1_999, TAG, "19999"),
-    ...Array.from({ length: count }, (_, at) => deny(`Filler-${at}`, 2_000 + at, `203.0.${at % 113}.0/24`, `${20_000 + at}`)),
+    ...Array.from({ length: count }, (_, at) =>
+      deny(`Filler-${at}`, 2_000 + at, `203.0.${at % 113}.0/24`, `${20_000 + at}`),
+    ),
   ];
 }
 

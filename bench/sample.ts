@@ -18,7 +18,10 @@ type Up = {
 /** Brings it up; answers with the public inbound address. */
 export async function bringUpSample(world: BenchWorld, instanceCount: number): Promise<string> {
   const parameters = join(world.folder, "bench.parameters.json");
-  writeFileSync(parameters, JSON.stringify({ parameters: { instanceCount: { value: instanceCount } } }));
+  writeFileSync(
+    parameters,
+    JSON.stringify({ parameters: { instanceCount: { value: instanceCount } } }),
+  );
   const said = await world.ase(
     ...["up", ...world.portOptions, "-o", "json"],
     ...["--template", join(EXAMPLES, "external", "azuredeploy.json"), "--parameters", parameters],

@@ -14,7 +14,15 @@ import { propertyAt } from "../src/arm/json.ts";
 import { readAccount } from "../src/cli/resources.ts";
 import { printMachine, printTable, readNumbers } from "./figures.ts";
 import { bringUpSample, SITE } from "./sample.ts";
-import { fabricPid, familyOf, good, inBenchWorld, readOr, worldPid, type BenchWorld } from "./world.ts";
+import {
+  fabricPid,
+  familyOf,
+  good,
+  inBenchWorld,
+  readOr,
+  worldPid,
+  type BenchWorld,
+} from "./world.ts";
 
 const { instances } = readNumbers({ instances: 100 });
 const LONGEST_MS = 180_000;
@@ -22,7 +30,12 @@ const LOOK_EVERY_MS = 20;
 const SETTLE_MS = 2_000;
 const WEB = "api-version=2022-03-01";
 
-type Memory = { readonly fabric: number; readonly control: number; readonly all: number; readonly slab: number };
+type Memory = {
+  readonly fabric: number;
+  readonly control: number;
+  readonly all: number;
+  readonly slab: number;
+};
 
 printMachine();
 const rows: Record<string, string>[] = [];
@@ -56,7 +69,10 @@ async function withApps(world: BenchWorld): Promise<void> {
   const sample = await openSample(world);
   const before = memoryOf(world);
   const scaleBegun = performance.now();
-  tell(`1 to ${instances} instances of a Node app, operation done`, inSeconds(await sample.scale(instances)));
+  tell(
+    `1 to ${instances} instances of a Node app, operation done`,
+    inSeconds(await sample.scale(instances)),
+  );
   await sample.untilRunning(instances);
   tell("until every instance's app accepts requests", inSeconds(performance.now() - scaleBegun));
   await pause(SETTLE_MS);

@@ -21,7 +21,12 @@ const HOST = "hello.demo.localhost";
 const LOOK_EVERY_MS = 3;
 const LONGEST_MS = 60_000;
 
-type Event = { readonly time: number; readonly code: string; readonly subject?: string; readonly message: string };
+type Event = {
+  readonly time: number;
+  readonly code: string;
+  readonly subject?: string;
+  readonly message: string;
+};
 
 /** Moments of one start, in milliseconds since the command began. */
 type Moments = Readonly<Record<(typeof PHASES)[number][0], number>>;
@@ -121,11 +126,14 @@ async function untilAnswered(port: number): Promise<number> {
 /** The page of an app without content is an answer too, and not the one that counts. */
 async function answersAsSample(port: number): Promise<boolean> {
   return await new Promise((resolve) => {
-    const call = request({ host: "127.0.0.1", port, agent: false, headers: { host: HOST } }, (answer) => {
-      let text = "";
-      answer.setEncoding("utf8").on("data", (part: string) => (text += part));
-      answer.on("end", () => resolve(answer.statusCode === 200 && text.includes('"instance"')));
-    });
+    const call = request(
+      { host: "127.0.0.1", port, agent: false, headers: { host: HOST } },
+      (answer) => {
+        let text = "";
+        answer.setEncoding("utf8").on("data", (part: string) => (text += part));
+        answer.on("end", () => resolve(answer.statusCode === 200 && text.includes('"instance"')));
+      },
+    );
     call.on("error", () => resolve(false));
     call.end();
   });

@@ -59,7 +59,9 @@ export async function openBenchWorld(): Promise<BenchWorld> {
 }
 
 /** Runs work in a world of its own, and takes the world away whatever happens, also on Ctrl-C. */
-export async function inBenchWorld<Value>(work: (world: BenchWorld) => Promise<Value>): Promise<Value> {
+export async function inBenchWorld<Value>(
+  work: (world: BenchWorld) => Promise<Value>,
+): Promise<Value> {
   const world = await openBenchWorld();
   const interrupted = () => void world.purge().finally(() => process.exit(130));
   process.once("SIGINT", interrupted);

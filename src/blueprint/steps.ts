@@ -59,9 +59,10 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
       : [{ do: "put-internet", internet: blueprint.internet }],
     networkChanged.map((network) => ({ do: "put-network", network })),
     moved.map(({ name }) => ({ do: "remove-host", name })),
-    ...inTurns(changed.filter((host) => !leadsToOthers(host)), hosts).map((turn) =>
-      turn.map((host) => ({ do: "put-host" as const, host })),
-    ),
+    ...inTurns(
+      changed.filter((host) => !leadsToOthers(host)),
+      hosts,
+    ).map((turn) => turn.map((host) => ({ do: "put-host" as const, host }))),
     changed.filter(leadsToOthers).map((host) => ({ do: "put-host", host })),
     translationsChanged.map(({ id, translations }) => ({
       do: "put-translations",

@@ -159,7 +159,12 @@ class Walker {
     const { address } = route.nextHop;
     const appliance = this.#hostAt(network, address);
     if (appliance !== undefined && address === this.#flow.to)
-      return this.#replyInside(network, address, source, this.#deliver(network, source, address, this.#flow.toPort));
+      return this.#replyInside(
+        network,
+        address,
+        source,
+        this.#deliver(network, source, address, this.#flow.toPort),
+      );
     if (appliance === undefined || !appliance.forwards || appliance.place.kind !== "subnet")
       return this.#stopByRoute(
         route,

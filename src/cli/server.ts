@@ -104,6 +104,8 @@ export async function answers(home: Home, server: RunningServer): Promise<boolea
 
 function openLog(home: Home): Result<{ readonly log: number; readonly sizeBefore: number }> {
   try {
+    // Passable, so that the users of apps reach their own content in it.
+    mkdirSync(home.folder, { recursive: true, mode: 0o711 });
     mkdirSync(dirname(home.log), { recursive: true, mode: 0o700 });
     const sizeBefore = statSync(home.log, { throwIfNoEntry: false })?.size ?? 0;
     return found({ log: openSync(home.log, "a", 0o600), sizeBefore });

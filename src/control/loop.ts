@@ -236,10 +236,10 @@ export class Loop {
     for (const { key, suspended } of environments) {
       const record = readHealth(store, key);
       const written = storedResource(store, key)?.generation ?? 0;
-      const isSuspended = record?.health.state === "suspended";
-      if (suspended && !isSuspended)
+      const by = record?.health.state === "suspended" ? record.health.by : undefined;
+      if (suspended && by !== "user")
         this.#become(key, { state: "suspended", since: now(), causes: [], by: "user" }, written);
-      else if (!suspended && isSuspended && (record.suspendedAt ?? 0) < written)
+      else if (!suspended && by !== undefined && (record?.suspendedAt ?? 0) < written)
         this.#become(key, { state: "preparing", since: now(), causes: [] }, undefined);
     }
   }

@@ -74,16 +74,14 @@ export function judgeRule(
   rule: ResourceOf<"Microsoft.Network/networkSecurityGroups/securityRules">,
   wanted: Wanted,
 ): Problem | undefined {
-  const twin = wanted
-    .ofType("Microsoft.Network/networkSecurityGroups/securityRules")
-    .find(
-      (other) =>
-        // What differs most often comes first: a group of a thousand is compared with itself.
-        other.rule.priority === rule.rule.priority &&
-        other.rule.direction === rule.rule.direction &&
-        other.group.key === rule.group.key &&
-        other.key !== rule.key,
-    );
+  const twin = wanted.ofType("Microsoft.Network/networkSecurityGroups/securityRules").find(
+    (other) =>
+      // What differs most often comes first: a group of a thousand is compared with itself.
+      other.rule.priority === rule.rule.priority &&
+      other.rule.direction === rule.rule.direction &&
+      other.group.key === rule.group.key &&
+      other.key !== rule.key,
+  );
   if (twin === undefined) return undefined;
   return {
     code: "SecurityRuleConflict",

@@ -4,11 +4,24 @@
  * Prefixes and ports are drawn from few values that meet at hosts, so that rules overlap, replace
  * each other and end just before or just after a packet. Nothing is sent here.
  */
-import type { Blueprint, Endpoint, Host, Network, Subnet, Translation } from "../../src/blueprint/blueprint.ts";
+import type {
+  Blueprint,
+  Endpoint,
+  Host,
+  Network,
+  Subnet,
+  Translation,
+} from "../../src/blueprint/blueprint.ts";
 import type { Flow } from "../../src/blueprint/walk.ts";
 import type { Cidr, Ipv4 } from "../../src/network/prefix.ts";
 import type { NextHop } from "../../src/network/route.ts";
-import { ANY_PORT, defaultRules, type AddressMatch, type PortRange, type SecurityRule } from "../../src/network/rule.ts";
+import {
+  ANY_PORT,
+  defaultRules,
+  type AddressMatch,
+  type PortRange,
+  type SecurityRule,
+} from "../../src/network/rule.ts";
 import { effectiveRoutes } from "../../src/network/select-route.ts";
 
 export const PLATFORM = "168.63.129.16" as Ipv4;
@@ -20,8 +33,20 @@ const PREFIX = "10.0.0.0/16" as Cidr;
 const GUARD = "10.0.3.4" as Ipv4;
 
 /** Around the ends of the tags below. */
-const OUTSIDE = ["203.0.113.7", "203.0.113.8", CLIENT, "203.0.113.50", "203.0.113.51", "198.51.100.15", "198.51.100.16", "198.51.100.31", "198.51.100.32"].map((text) => text as Ipv4);
-const INSIDE = ["10.0.1.4", "10.0.1.5", "10.0.1.8", "10.0.2.4", "10.0.2.5", GUARD, "10.0.3.5"].map((text) => text as Ipv4);
+const OUTSIDE = [
+  "203.0.113.7",
+  "203.0.113.8",
+  CLIENT,
+  "203.0.113.50",
+  "203.0.113.51",
+  "198.51.100.15",
+  "198.51.100.16",
+  "198.51.100.31",
+  "198.51.100.32",
+].map((text) => text as Ipv4);
+const INSIDE = ["10.0.1.4", "10.0.1.5", "10.0.1.8", "10.0.2.4", "10.0.2.5", GUARD, "10.0.3.5"].map(
+  (text) => text as Ipv4,
+);
 const VISITOR = "10.0.255.254" as Ipv4;
 const NOBODY = "10.0.2.77" as Ipv4;
 
@@ -31,8 +56,24 @@ const TAGS: Blueprint["tags"] = {
 };
 const PREFIXES = [
   ...[...INSIDE, ...OUTSIDE, VIP, BALANCER, PLATFORM].map((address) => `${address}/32`),
-  ...["10.0.1.4/30", "10.0.1.4/31", "10.0.1.0/24", "10.0.2.0/24", "10.0.2.0/23", "10.0.0.0/16", "10.0.0.0/8"],
-  ...["203.0.113.0/24", "203.0.113.8/29", "198.51.100.0/27", "198.18.0.0/15", "0.0.0.0/1", "128.0.0.0/1", "0.0.0.0/0"],
+  ...[
+    "10.0.1.4/30",
+    "10.0.1.4/31",
+    "10.0.1.0/24",
+    "10.0.2.0/24",
+    "10.0.2.0/23",
+    "10.0.0.0/16",
+    "10.0.0.0/8",
+  ],
+  ...[
+    "203.0.113.0/24",
+    "203.0.113.8/29",
+    "198.51.100.0/27",
+    "198.18.0.0/15",
+    "0.0.0.0/1",
+    "128.0.0.0/1",
+    "0.0.0.0/0",
+  ],
 ].map((text) => text as Cidr);
 
 /** Ports packets go to, and the ends of ranges in rules; ports they come from are above these. */
@@ -62,7 +103,8 @@ export function randomFrom(seed: number): Random {
     chance: (part) => next() < part,
     one: (of) => {
       const chosen = of[below(of.length)];
-      if (chosen === undefined) throw new Error("broken promise: there is something to choose from");
+      if (chosen === undefined)
+        throw new Error("broken promise: there is something to choose from");
       return chosen;
     },
   };
@@ -78,14 +120,20 @@ export function randomBlueprint(random: Random, generation: number): Blueprint {
       ...INSIDE.map((address) => insideHost(address)),
       host("visitor", { kind: "visitor", network: NETWORK_ID, address: VISITOR }),
       ...OUTSIDE.map((address) => host(`outside-${address}`, { kind: "internet", address })),
-      { ...host("resolver", { kind: "internet", address: PLATFORM }), programs: [endpoint(PLATFORM, 53)] },
+      {
+        ...host("resolver", { kind: "internet", address: PLATFORM }),
+        programs: [endpoint(PLATFORM, 53)],
+      },
     ],
   };
 }
 
 function insideHost(address: Ipv4): Host {
   const subnet = `subnet${address.split(".")[2] ?? ""}`;
-  return { ...host(`host-${address}`, { kind: "subnet", network: NETWORK_ID, subnet, address }), forwards: address === GUARD };
+  return {
+    ...host(`host-${address}`, { kind: "subnet", network: NETWORK_ID, subnet, address }),
+    forwards: address === GUARD,
+  };
 }
 
 /** Listens at every port that packets go to. */
@@ -107,7 +155,11 @@ function randomNetwork(random: Random): Network {
     virtualNetwork: [PREFIX],
     subnets: [1, 2, 3].map((index) => randomSubnet(random, index)),
     publicAddresses: [{ address: VIP, sourceOf: [PREFIX] }],
-    translations: [randomTranslation(random, "edge", 80), randomTranslation(random, "edge", 443), randomTranslation(random, "router", 80)],
+    translations: [
+      randomTranslation(random, "edge", 80),
+      randomTranslation(random, "edge", 443),
+      randomTranslation(random, "router", 80),
+    ],
   };
 }
 
@@ -124,12 +176,15 @@ function randomTranslation(random: Random, at: Translation["at"], port: number):
 
 function randomSubnet(random: Random, index: number): Subnet {
   const rules = Array.from({ length: random.below(14) }, (_, at) => randomRule(random, 100 + at));
-  const userRoutes = Array.from({ length: random.chance(0.5) ? 0 : 1 + random.below(3) }, (_, at) => ({
-    name: `route${at}`,
-    prefix: random.one(PREFIXES),
-    nextHop: randomHop(random),
-    table: "table",
-  }));
+  const userRoutes = Array.from(
+    { length: random.chance(0.5) ? 0 : 1 + random.below(3) },
+    (_, at) => ({
+      name: `route${at}`,
+      prefix: random.one(PREFIXES),
+      nextHop: randomHop(random),
+      table: "table",
+    }),
+  );
   return {
     id: `subnet${index}`,
     name: `subnet${index}`,
@@ -146,8 +201,16 @@ function inOrder(a: SecurityRule, b: SecurityRule): number {
 }
 
 function randomHop(random: Random): NextHop {
-  const kind = random.one(["VnetLocal", "Internet", "None", "VirtualAppliance", "VirtualAppliance"] as const);
-  return kind === "VirtualAppliance" ? { kind, address: random.one([GUARD, GUARD, GUARD, NOBODY, "10.0.3.5" as Ipv4]) } : { kind };
+  const kind = random.one([
+    "VnetLocal",
+    "Internet",
+    "None",
+    "VirtualAppliance",
+    "VirtualAppliance",
+  ] as const);
+  return kind === "VirtualAppliance"
+    ? { kind, address: random.one([GUARD, GUARD, GUARD, NOBODY, "10.0.3.5" as Ipv4]) }
+    : { kind };
 }
 
 function randomRule(random: Random, priority: number): SecurityRule {
@@ -163,7 +226,9 @@ function randomRule(random: Random, priority: number): SecurityRule {
     sources: randomMatches(random),
     sourcePorts: random.chance(0.8) ? [ANY_PORT] : [randomRange(random, SOURCE_ENDS)],
     destinations: randomMatches(random),
-    destinationPorts: anyPort ? [ANY_PORT] : Array.from({ length: 1 + random.below(3) }, () => randomRange(random, ENDS)),
+    destinationPorts: anyPort
+      ? [ANY_PORT]
+      : Array.from({ length: 1 + random.below(3) }, () => randomRange(random, ENDS)),
   };
 }
 
@@ -174,7 +239,10 @@ function randomMatches(random: Random): readonly AddressMatch[] {
       case 1:
         return { kind: "any" };
       case 2:
-        return { kind: "tag", tag: random.one(["VirtualNetwork", "Internet", "AzureLoadBalancer", "AzurePlatformDNS"]) };
+        return {
+          kind: "tag",
+          tag: random.one(["VirtualNetwork", "Internet", "AzureLoadBalancer", "AzurePlatformDNS"]),
+        };
       case 3:
         return { kind: "tag", tag: random.one(["Near", "Far"]) };
       case 4:
@@ -187,7 +255,9 @@ function randomMatches(random: Random): readonly AddressMatch[] {
 
 function randomRange(random: Random, ends: readonly number[]): PortRange {
   const [one, other] = [random.one(ends), random.one(ends)];
-  return random.chance(0.3) ? { low: one, high: one } : { low: Math.min(one, other), high: Math.max(one, other) };
+  return random.chance(0.3)
+    ? { low: one, high: one }
+    : { low: Math.min(one, other), high: Math.max(one, other) };
 }
 
 /** No two of them could be taken for parts of one flow, before or after a translation. */
@@ -201,13 +271,27 @@ export function randomFlows(random: Random, count: number): readonly Flow[] {
   };
   for (let attempt = 0; flows.length < count && attempt < 20 * count; attempt += 1) {
     const from = randomStart(random);
-    const to = random.one([...INSIDE, ...INSIDE, ...OUTSIDE, VIP, VIP, VIP, BALANCER, BALANCER, PLATFORM, VISITOR, NOBODY]);
+    const to = random.one([
+      ...INSIDE,
+      ...INSIDE,
+      ...OUTSIDE,
+      VIP,
+      VIP,
+      VIP,
+      BALANCER,
+      BALANCER,
+      PLATFORM,
+      VISITOR,
+      NOBODY,
+    ]);
     const protocol = random.one(["Tcp", "Udp"] as const);
     const fromPort = random.chance(0.3) ? random.one(SOURCE_PORTS) : 40_000 + random.below(20_000);
-    const toPort = to === VIP || to === BALANCER ? random.one([80, 443, 80, 81]) : random.one(PORTS);
+    const toPort =
+      to === VIP || to === BALANCER ? random.one([80, 443, 80, 81]) : random.one(PORTS);
     const address = addressOf(from);
     if (address === to || (from.kind === "internet" && OUTSIDE.includes(to))) continue;
-    if (from.kind === "load-balancer" && (OUTSIDE.includes(to) || to === VIP || to === BALANCER)) continue;
+    if (from.kind === "load-balancer" && (OUTSIDE.includes(to) || to === VIP || to === BALANCER))
+      continue;
     if (!fresh(`${protocol} ${address} ${fromPort}`, `${protocol} ${fromPort} ${toPort}`)) continue;
     flows.push({ from, to, protocol, fromPort, toPort });
   }

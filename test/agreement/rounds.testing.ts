@@ -16,7 +16,9 @@ let delivered = 0;
 
 const first = randomBlueprint(randomFrom(0), 1);
 ok(kernel.putInternet(first.internet));
-const outside = first.hosts.filter(({ place }) => place.kind === "internet" && place.address !== PLATFORM);
+const outside = first.hosts.filter(
+  ({ place }) => place.kind === "internet" && place.address !== PLATFORM,
+);
 for (const host of outside) ok(kernel.createHost(host));
 const world = kernel.space({ kind: "internet" });
 if (world !== undefined) {
@@ -38,17 +40,30 @@ async function play(roundSeed: number): Promise<void> {
     answerEverywhere(space);
     answering.push(...(await answerAs(space, new Map([[host.place.address, host.name]]))));
   }
-  for (const { id, translations } of blueprint.networks) ok(kernel.putTranslations(id, translations));
+  for (const { id, translations } of blueprint.networks)
+    ok(kernel.putTranslations(id, translations));
   const platform = kernel.space({ kind: "load-balancer", network: NETWORK_ID });
-  if (platform !== undefined) answering.push(...(await answerAs(platform, new Map([[PLATFORM, "resolver"]]), 53)));
+  if (platform !== undefined)
+    answering.push(...(await answerAs(platform, new Map([[PLATFORM, "resolver"]]), 53)));
   const law = openWalk(blueprint);
   const flows = randomFlows(random, packetCount);
   const walks = new Map(flows.map((flow) => [flow, law(flow)]));
-  const answers = await sendAll(kernel, flows, new Set(flows.filter((flow) => walks.get(flow)?.delivered)));
+  const answers = await sendAll(
+    kernel,
+    flows,
+    new Set(flows.filter((flow) => walks.get(flow)?.delivered)),
+  );
   for (const flow of flows) {
     const walked = walks.get(flow);
     const said = walked?.delivered ? walked.host : undefined;
-    if (said !== answers.get(flow)) say({ seed: roundSeed, difference: flow, law: walked, kernel: answers.get(flow) ?? "silence", subnets: aboutSubnets(flow, roundSeed) });
+    if (said !== answers.get(flow))
+      say({
+        seed: roundSeed,
+        difference: flow,
+        law: walked,
+        kernel: answers.get(flow) ?? "silence",
+        subnets: aboutSubnets(flow, roundSeed),
+      });
   }
   packets += flows.length;
   delivered += answers.size;
@@ -62,7 +77,9 @@ function aboutSubnets(_: Flow, roundSeed: number): unknown {
   return network?.subnets.map(({ name, routes, rules }) => ({
     name,
     group: rules !== undefined,
-    routes: routes.filter(({ source }) => source === "User").map(({ prefix, nextHop }) => `${prefix} ${JSON.stringify(nextHop)}`),
+    routes: routes
+      .filter(({ source }) => source === "User")
+      .map(({ prefix, nextHop }) => `${prefix} ${JSON.stringify(nextHop)}`),
   }));
 }
 

@@ -33,7 +33,11 @@ table ip everywhere {
 }
 
 /** Says its name to whoever comes to one of its addresses. */
-export async function answerAs(space: Space, names: ReadonlyMap<string, string>, port = ANSWERING_PORT): Promise<readonly { close: () => void }[]> {
+export async function answerAs(
+  space: Space,
+  names: ReadonlyMap<string, string>,
+  port = ANSWERING_PORT,
+): Promise<readonly { close: () => void }[]> {
   const answering: { close: () => void }[] = [];
   for (const [address, name] of names) {
     const server = createServer((socket) => {
@@ -44,7 +48,9 @@ export async function answerAs(space: Space, names: ReadonlyMap<string, string>,
     const socket = await space.sockets.udp({ address, port });
     if (!listening.ok || !socket.ok) throw new Error(`${name} cannot listen at ${address}`);
     socket.value.on("error", () => undefined);
-    socket.value.on("message", (message, from) => socket.value.send(`${message.toString()} ${name}`, from.port, from.address));
+    socket.value.on("message", (message, from) =>
+      socket.value.send(`${message.toString()} ${name}`, from.port, from.address),
+    );
     answering.push(server, socket.value);
   }
   return answering;
@@ -62,8 +68,13 @@ export async function sendAll(
   await Promise.all(
     flows.map(async (flow, number) => {
       const space = spaceOf(kernel, flow);
-      if (flow.protocol === "Tcp") sockets.push(sendTcp(space, flow, (name) => answers.set(flow, name)));
-      else datagrams.set(String(number), await sendUdp(space, flow, (name) => answers.set(flow, name)));
+      if (flow.protocol === "Tcp")
+        sockets.push(sendTcp(space, flow, (name) => answers.set(flow, name)));
+      else
+        datagrams.set(
+          String(number),
+          await sendUdp(space, flow, (name) => answers.set(flow, name)),
+        );
     }),
   );
   const SETTLE_MS = 120;
@@ -90,16 +101,26 @@ function spaceOf(kernel: Kernel, { from }: Flow): Space {
   return space;
 }
 
-function sendTcp(space: Space, flow: Flow, answered: (name: string) => void): { readonly destroy: () => void } {
+function sendTcp(
+  space: Space,
+  flow: Flow,
+  answered: (name: string) => void,
+): { readonly destroy: () => void } {
   const fd = space.inside(() => tcpSocket({ address: addressOf(flow.from), port: flow.fromPort }));
-  const socket = new Socket({ fd, readable: true, writable: true, manualStart: true } as { fd: number });
+  const socket = new Socket({ fd, readable: true, writable: true, manualStart: true } as {
+    fd: number;
+  });
   socket.on("error", () => undefined);
   socket.on("data", (said: Buffer) => answered(said.toString()));
   socket.connect({ host: flow.to, port: flow.toPort });
   return { destroy: () => void socket.resetAndDestroy() };
 }
 
-async function sendUdp(space: Space, flow: Flow, answered: (name: string) => void): Promise<UdpSocket> {
+async function sendUdp(
+  space: Space,
+  flow: Flow,
+  answered: (name: string) => void,
+): Promise<UdpSocket> {
   const bound = await space.sockets.udp({ address: addressOf(flow.from), port: flow.fromPort });
   if (!bound.ok) throw new Error(bound.problem.what);
   const socket = bound.value;

@@ -5,7 +5,9 @@
 import { openWorld, placeIn, standOutside, type Scenario } from "./world.testing.ts";
 
 const [file = ""] = process.argv.slice(2);
-const { scenarios } = (await import(file)) as { readonly scenarios: Readonly<Record<string, Scenario>> };
+const { scenarios } = (await import(file)) as {
+  readonly scenarios: Readonly<Record<string, Scenario>>;
+};
 const kernel = openWorld();
 await standOutside(kernel);
 
@@ -15,7 +17,10 @@ await Promise.all(
     try {
       say({ name, saw: await play(at) });
     } catch (thrown) {
-      say({ name, failed: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) });
+      say({
+        name,
+        failed: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
+      });
     }
   }),
 );

@@ -18,13 +18,23 @@ const TUPLE_REPLY = 2;
 const ENTRY_ID = 12;
 const NESTED = 0x8000;
 
-const PROTOCOLS: Readonly<Record<number, Packet["protocol"]>> = { 1: "Icmp", 6: "Tcp", 17: "Udp", 50: "Esp", 51: "Ah" };
+const PROTOCOLS: Readonly<Record<number, Packet["protocol"]>> = {
+  1: "Icmp",
+  6: "Tcp",
+  17: "Udp",
+  50: "Esp",
+  51: "Ah",
+};
 
 type Tuple = Packet;
 type Entry = { readonly original: Tuple; readonly reply: Tuple; readonly attributes: Attributes };
 
 /** @param subnets those whose rules changed and whose group wants flows judged again */
-export function cutDeniedFlows(netfilter: NetfilterSocket, subnets: readonly Subnet[], meaning: TagMeaning): void {
+export function cutDeniedFlows(
+  netfilter: NetfilterSocket,
+  subnets: readonly Subnet[],
+  meaning: TagMeaning,
+): void {
   const gates = subnets
     .filter(({ rules }) => rules !== undefined)
     .map(({ prefix, rules = [] }) => ({ prefix, evaluate: compileRules(rules, meaning) }));
@@ -42,12 +52,14 @@ export function cutDeniedFlows(netfilter: NetfilterSocket, subnets: readonly Sub
 }
 
 function readEntries(netfilter: NetfilterSocket): readonly Entry[] {
-  return netfilter.dump(new NetlinkWriter().begin(GET, NLM_F_DUMP, FAMILY_IP).finish()).flatMap((answer) => {
-    const attributes = attributesOf(answer);
-    const original = tupleOf(attributes.get(TUPLE_ORIGINAL));
-    const reply = tupleOf(attributes.get(TUPLE_REPLY));
-    return original === undefined || reply === undefined ? [] : [{ original, reply, attributes }];
-  });
+  return netfilter
+    .dump(new NetlinkWriter().begin(GET, NLM_F_DUMP, FAMILY_IP).finish())
+    .flatMap((answer) => {
+      const attributes = attributesOf(answer);
+      const original = tupleOf(attributes.get(TUPLE_ORIGINAL));
+      const reply = tupleOf(attributes.get(TUPLE_REPLY));
+      return original === undefined || reply === undefined ? [] : [{ original, reply, attributes }];
+    });
 }
 
 function deletion({ attributes }: Entry): Buffer {

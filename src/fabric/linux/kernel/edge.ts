@@ -39,7 +39,8 @@ export function sourceAddresses(publicAddresses: readonly PublicAddress[]): stri
     // What no public address stands for has no business outside.
     ...from.map(({ match }) => `add rule ${TABLE} leaving ${match} accept`),
     ...from.map(
-      ({ address, match }) => `add rule ${TABLE} sources oifname "${TO_WORLD}" ${match} snat to ${address}`,
+      ({ address, match }) =>
+        `add rule ${TABLE} sources oifname "${TO_WORLD}" ${match} snat to ${address}`,
     ),
   ].join("\n");
 }
@@ -49,7 +50,10 @@ export function publicBalancers(translations: readonly Translation[]): string {
     `flush chain ${TABLE} balancers`,
     ...translations
       .filter(({ at, targets }) => at === "edge" && targets.length > 0)
-      .map((translation) => `add rule ${TABLE} balancers iifname "${TO_WORLD}" ${balancerRule(translation)}`),
+      .map(
+        (translation) =>
+          `add rule ${TABLE} balancers iifname "${TO_WORLD}" ${balancerRule(translation)}`,
+      ),
   ].join("\n");
 }
 

@@ -29,7 +29,8 @@ type Change = {
 export class GateKeeper {
   readonly #netfilter = new NetfilterSocket();
   readonly #table = new TableMessages(TABLE_NAME);
-  #standing: ReadonlyMap<string, Standing & { readonly gate: Gate; readonly index: number }> = new Map();
+  #standing: ReadonlyMap<string, Standing & { readonly gate: Gate; readonly index: number }> =
+    new Map();
   /** Names of sets in the kernel, by content. */
   readonly #sets = new Map<string, string>();
   #contents = new WeakMap<readonly AddressRange[], string>();
@@ -61,7 +62,8 @@ export class GateKeeper {
       throw thrown;
     }
     const asking = network.subnets.filter(
-      ({ index, flushConnection }) => flushConnection && changes.some((change) => change.index === index),
+      ({ index, flushConnection }) =>
+        flushConnection && changes.some((change) => change.index === index),
     );
     if (asking.length > 0) cutDeniedFlows(this.#netfilter, asking, meaning);
   }
@@ -74,7 +76,8 @@ export class GateKeeper {
     builds: Buffer[],
   ): readonly Change[] {
     const tagRanges = tagRangesOf(meaning);
-    const nameSet = (kind: SetKind, ranges: readonly AddressRange[]) => this.#setFor(kind, ranges, newSets, builds);
+    const nameSet = (kind: SetKind, ranges: readonly AddressRange[]) =>
+      this.#setFor(kind, ranges, newSets, builds);
     const gone = [...this.#standing.values()]
       .filter(({ index }) => !network.subnets.some((subnet) => subnet.index === index))
       .map(({ gate, index, ...before }) => ({ gate, index, before, rules: [] }));
@@ -92,9 +95,15 @@ export class GateKeeper {
     return [...gone, ...differing];
   }
 
-  #setFor(kind: SetKind, ranges: readonly AddressRange[], made: Map<string, string>, builds: Buffer[]): string {
+  #setFor(
+    kind: SetKind,
+    ranges: readonly AddressRange[],
+    made: Map<string, string>,
+    builds: Buffer[],
+  ): string {
     const content =
-      this.#contents.get(ranges) ?? `${kind} ${ranges.map(({ low, high }) => `${low}-${high}`).join()}`;
+      this.#contents.get(ranges) ??
+      `${kind} ${ranges.map(({ low, high }) => `${low}-${high}`).join()}`;
     this.#contents.set(ranges, content);
     const known = this.#sets.get(content) ?? made.get(content);
     if (known !== undefined) return known;
@@ -112,24 +121,39 @@ export class GateKeeper {
       if (exchange !== undefined) return { chain: before.chain, messages: exchange };
     }
     const clear =
-      before === undefined ? [] : [this.#table.removeJump(gate, index), ...this.#table.removeChain(before.chain)];
+      before === undefined
+        ? []
+        : [this.#table.removeJump(gate, index), ...this.#table.removeChain(before.chain)];
     if (rules.length === 0) return { chain: undefined, messages: clear };
     const chain = `${gate}_${index}_${(this.#generation += 1)}`;
     newChains.push(chain);
-    builds.push(this.#table.addChain(chain), ...rules.map(({ rule }) => this.#table.addRule(chain, rule)));
+    builds.push(
+      this.#table.addChain(chain),
+      ...rules.map(({ rule }) => this.#table.addRule(chain, rule)),
+    );
     const [removeJump, ...removeChain] = clear;
     const jump = this.#table.addJump(gate, index, chain);
-    return { chain, messages: [...(removeJump === undefined ? [] : [removeJump]), jump, ...removeChain] };
+    return {
+      chain,
+      messages: [...(removeJump === undefined ? [] : [removeJump]), jump, ...removeChain],
+    };
   }
 
   /** Messages that turn a chain into another one; undefined where building anew is better. */
-  #exchange({ chain, rules: before }: Standing, after: readonly PlacedRule[]): readonly Buffer[] | undefined {
+  #exchange(
+    { chain, rules: before }: Standing,
+    after: readonly PlacedRule[],
+  ): readonly Buffer[] | undefined {
     const { removed, added } = difference(before, after);
     if (removed.length + added.length > (before.length + after.length) / 4) return undefined;
-    const handles = this.#netfilter.dump(this.#table.listRules(chain)).map((answer) => countedRule(answer).handle);
+    const handles = this.#netfilter
+      .dump(this.#table.listRules(chain))
+      .map((answer) => countedRule(answer).handle);
     if (handles.length !== before.length) return undefined;
     const messages = [
-      ...added.map(({ rule, at }) => this.#table.addRule(chain, rule, at === undefined ? undefined : handles[at])),
+      ...added.map(({ rule, at }) =>
+        this.#table.addRule(chain, rule, at === undefined ? undefined : handles[at]),
+      ),
       ...removed.flatMap((at) => {
         const handle = handles[at];
         return handle === undefined ? [] : [this.#table.removeRule(chain, handle)];

@@ -27,9 +27,17 @@ const CAROL = "10.0.2.4";
 const WEB = 80;
 
 /** Alice and Bob in one subnet, Carol in another; all answer at the same port. */
-async function people(at: Place, rules: Parameters<typeof subnet>[1] = {}, others: Parameters<typeof subnet>[1] = {}) {
+async function people(
+  at: Place,
+  rules: Parameters<typeof subnet>[1] = {},
+  others: Parameters<typeof subnet>[1] = {},
+) {
   at.put([subnet(1, rules), subnet(2, others)]);
-  const spaces = { alice: at.host("alice", ALICE), bob: at.host("bob", BOB), carol: at.host("carol", CAROL) };
+  const spaces = {
+    alice: at.host("alice", ALICE),
+    bob: at.host("bob", BOB),
+    carol: at.host("carol", CAROL),
+  };
   for (const [name, space] of Object.entries(spaces)) {
     await answerAs(space, "0.0.0.0", WEB, name);
     await answerAs(space, "0.0.0.0", WEB + 1, `${name} at 81`);
@@ -55,7 +63,13 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "default rules": async (at) => {
     const { alice, carol } = await people(at, { rules: withDefaults() });
     at.balance([
-      { at: "edge", address: at.vip as never, protocol: "Tcp", port: 80, targets: [{ host: "alice", address: ALICE as never, port: 80 }] },
+      {
+        at: "edge",
+        address: at.vip as never,
+        protocol: "Tcp",
+        port: 80,
+        targets: [{ host: "alice", address: ALICE as never, port: 80 }],
+      },
     ]);
     return {
       inside: await call(alice, BOB, WEB),
@@ -66,20 +80,35 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     };
   },
   "inside the subnet": async (at) => {
-    const { alice, bob, carol } = await people(at, { rules: withDefaults(rule("Inbound", 100, "Deny", { from: ["10.0.1.0/24"], ports: [WEB] })) });
-    return { denied: await call(alice, BOB, WEB), otherPort: await call(bob, ALICE, WEB + 1), fromElsewhere: await call(carol, BOB, WEB) };
+    const { alice, bob, carol } = await people(at, {
+      rules: withDefaults(rule("Inbound", 100, "Deny", { from: ["10.0.1.0/24"], ports: [WEB] })),
+    });
+    return {
+      denied: await call(alice, BOB, WEB),
+      otherPort: await call(bob, ALICE, WEB + 1),
+      fromElsewhere: await call(carol, BOB, WEB),
+    };
   },
   "outbound gate inside the subnet": async (at) => {
-    const { alice, bob } = await people(at, { rules: withDefaults(rule("Outbound", 100, "Deny", { to: [BOB] })) });
+    const { alice, bob } = await people(at, {
+      rules: withDefaults(rule("Outbound", 100, "Deny", { to: [BOB] })),
+    });
     return { toBob: await call(alice, BOB, WEB), toAlice: await call(bob, ALICE, WEB) };
   },
   "both gates": async (at) => {
-    const { alice, carol } = await people(at, { rules: withDefaults(nothingOut) }, { rules: withDefaults(nothingIn, rule("Inbound", 100, "Allow", { from: [BOB] })) });
+    const { alice, carol } = await people(
+      at,
+      { rules: withDefaults(nothingOut) },
+      { rules: withDefaults(nothingIn, rule("Inbound", 100, "Allow", { from: [BOB] })) },
+    );
     return { out: await call(alice, CAROL, WEB), replyPasses: await call(carol, ALICE, WEB) };
   },
   "first match decides": async (at) => {
     const { alice, carol } = await people(at, {
-      rules: withDefaults(rule("Inbound", 100, "Allow", { from: [CAROL] }), rule("Inbound", 200, "Deny")),
+      rules: withDefaults(
+        rule("Inbound", 100, "Allow", { from: [CAROL] }),
+        rule("Inbound", 200, "Deny"),
+      ),
     });
     return { earlier: await call(carol, BOB, WEB), later: await call(alice, BOB, WEB) };
   },
@@ -87,7 +116,11 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     const { alice, bob, carol } = await people(at, {
       rules: withDefaults(
         rule("Inbound", 100, "Allow", { protocol: "Udp", ports: [53, { low: 60, high: 62 }] }),
-        rule("Inbound", 110, "Allow", { protocol: "Tcp", from: [CAROL], sourcePorts: [{ low: 7_000, high: 7_001 }] }),
+        rule("Inbound", 110, "Allow", {
+          protocol: "Tcp",
+          from: [CAROL],
+          sourcePorts: [{ low: 7_000, high: 7_001 }],
+        }),
         nothingIn,
       ),
     });
@@ -96,14 +129,19 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return {
       udp,
       tcp: await call(alice, BOB, 53),
-      fromPorts: await Promise.all([6_999, 7_000, 7_001, 7_002].map((port) => callFrom(carol, CAROL, port, BOB, WEB))),
+      fromPorts: await Promise.all(
+        [6_999, 7_000, 7_001, 7_002].map((port) => callFrom(carol, CAROL, port, BOB, WEB)),
+      ),
     };
   },
   icmp: async (at) => {
     const ports = rule("Inbound", 100, "Deny", { protocol: "*", ports: [WEB] });
     const { alice } = await people(at, { rules: withDefaults(ports) });
     const before = { ping: await ping(alice, BOB), web: await call(alice, BOB, WEB) };
-    at.put([subnet(1, { rules: withDefaults(rule("Inbound", 100, "Deny", { protocol: "Icmp" })) }), subnet(2)]);
+    at.put([
+      subnet(1, { rules: withDefaults(rule("Inbound", 100, "Deny", { protocol: "Icmp" })) }),
+      subnet(2),
+    ]);
     return { before, denied: { ping: await ping(alice, BOB), web: await call(alice, BOB, WEB) } };
   },
   tags: async (at) => {
@@ -113,10 +151,19 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
         rule("Outbound", 110, "Deny", { to: ["Internet"] }),
       ),
     });
-    return { named: await call(alice, STRANGER, 7), other: await call(alice, OTHER, 7), inside: await call(alice, CAROL, WEB) };
+    return {
+      named: await call(alice, STRANGER, 7),
+      other: await call(alice, OTHER, 7),
+      inside: await call(alice, CAROL, WEB),
+    };
   },
   internet: async (at) => {
-    const { alice, carol } = await people(at, { rules: withDefaults(rule("Outbound", 100, "Deny", { to: ["Internet"] }), rule("Inbound", 100, "Deny", { from: ["Internet"] })) });
+    const { alice, carol } = await people(at, {
+      rules: withDefaults(
+        rule("Outbound", 100, "Deny", { to: ["Internet"] }),
+        rule("Inbound", 100, "Deny", { from: ["Internet"] }),
+      ),
+    });
     await answerDatagrams(at.platform(), PLATFORM, 53);
     return {
       world: await call(alice, STRANGER, 7),
@@ -127,11 +174,20 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     };
   },
   "ipv6 prefixes": async (at) => {
-    const { alice } = await people(at, { rules: withDefaults(rule("Inbound", 100, "Deny", { from: ["::/0"] }), rule("Outbound", 100, "Deny", { to: ["::/0"] })) });
+    const { alice } = await people(at, {
+      rules: withDefaults(
+        rule("Inbound", 100, "Deny", { from: ["::/0"] }),
+        rule("Outbound", 100, "Deny", { to: ["::/0"] }),
+      ),
+    });
     return call(alice, BOB, WEB);
   },
   "platform's resolver": async (at) => {
-    const named = rule("Outbound", 3_000, "Deny", { protocol: "Udp", to: ["AzurePlatformDNS"], ports: [53] });
+    const named = rule("Outbound", 3_000, "Deny", {
+      protocol: "Udp",
+      to: ["AzurePlatformDNS"],
+      ports: [53],
+    });
     const { alice } = await people(at, { rules: withDefaults(nothingOut) });
     await answerDatagrams(at.platform(), PLATFORM, 53);
     const exempt = await ask(alice, ALICE, PLATFORM, 53);
@@ -139,8 +195,16 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return { exempt, named: await ask(alice, ALICE, PLATFORM, 53) };
   },
   "load balancer tag": async (at) => {
-    await people(at, { rules: withDefaults(rule("Inbound", 200, "Deny"), rule("Inbound", 100, "Allow", { from: ["AzureLoadBalancer"], ports: [WEB] })) });
-    return { allowed: await call(at.platform(), BOB, WEB), other: await call(at.platform(), BOB, WEB + 1) };
+    await people(at, {
+      rules: withDefaults(
+        rule("Inbound", 200, "Deny"),
+        rule("Inbound", 100, "Allow", { from: ["AzureLoadBalancer"], ports: [WEB] }),
+      ),
+    });
+    return {
+      allowed: await call(at.platform(), BOB, WEB),
+      other: await call(at.platform(), BOB, WEB + 1),
+    };
   },
   "spoofed source": async (at) => {
     const { alice, carol } = await people(at);
@@ -154,14 +218,25 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "changes follow": async (at) => {
     const { alice, carol } = await people(at, { rules: withDefaults() });
     const seen: string[] = [];
-    const look = async () => void seen.push(`${await call(alice, BOB, WEB)} | ${await call(carol, BOB, WEB)}`);
-    const many = Array.from({ length: 30 }, (_, place) => rule("Inbound", 200 + place, "Deny", { from: [`10.0.9.${place}`] }));
+    const look = async () =>
+      void seen.push(`${await call(alice, BOB, WEB)} | ${await call(carol, BOB, WEB)}`);
+    const many = Array.from({ length: 30 }, (_, place) =>
+      rule("Inbound", 200 + place, "Deny", { from: [`10.0.9.${place}`] }),
+    );
     const variants = [
       withDefaults(...many),
       withDefaults(...many, rule("Inbound", 100, "Deny", { from: [ALICE] })),
       withDefaults(...many.slice(1), rule("Inbound", 100, "Deny", { from: [CAROL] })),
-      withDefaults(...many, rule("Inbound", 150, "Allow", { from: [ALICE] }), rule("Inbound", 300, "Deny")),
-      withDefaults(...many, rule("Inbound", 150, "Allow", { from: [CAROL] }), rule("Inbound", 300, "Deny")),
+      withDefaults(
+        ...many,
+        rule("Inbound", 150, "Allow", { from: [ALICE] }),
+        rule("Inbound", 300, "Deny"),
+      ),
+      withDefaults(
+        ...many,
+        rule("Inbound", 150, "Allow", { from: [CAROL] }),
+        rule("Inbound", 300, "Deny"),
+      ),
       withDefaults(...many),
       undefined,
       withDefaults(nothingIn),
@@ -176,22 +251,45 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   },
   large: async (at) => {
     const many = Array.from({ length: 1_000 }, (_, place) =>
-      rule("Inbound", 100 + place, "Deny", { protocol: "Tcp", from: [`10.9.${place >> 8}.${place & 255}`], ports: [7, { low: 9, high: 11 + place }] }),
+      rule("Inbound", 100 + place, "Deny", {
+        protocol: "Tcp",
+        from: [`10.9.${place >> 8}.${place & 255}`],
+        ports: [7, { low: 9, high: 11 + place }],
+      }),
     );
     const out = rule("Outbound", 100, "Deny", { to: ["Large"] });
     const { alice } = await people(at, { rules: withDefaults(...many, out) });
-    const seen = [await call(alice, BOB, WEB), await call(alice, STRANGER, 7), await call(alice, OTHER, 7)];
+    const seen = [
+      await call(alice, BOB, WEB),
+      await call(alice, STRANGER, 7),
+      await call(alice, OTHER, 7),
+    ];
     const last = rule("Inbound", 4_000, "Deny", { from: [ALICE] });
     at.put([subnet(1, { rules: withDefaults(...many, last) }), subnet(2)]);
-    return [...seen, await call(alice, BOB, WEB), await call(alice, STRANGER, 7)].map((said) => said.split(" ")[0]);
+    return [...seen, await call(alice, BOB, WEB), await call(alice, STRANGER, 7)].map(
+      (said) => said.split(" ")[0],
+    );
   },
   "counts what it denies": async (at) => {
-    const { alice } = await people(at, { rules: withDefaults(rule("Inbound", 100, "Deny", { from: [ALICE] }), rule("Outbound", 100, "Deny", { to: ["::/0"] })) });
+    const { alice } = await people(at, {
+      rules: withDefaults(
+        rule("Inbound", 100, "Deny", { from: [ALICE] }),
+        rule("Outbound", 100, "Deny", { to: ["::/0"] }),
+      ),
+    });
     await call(alice, BOB, WEB);
-    return ok(at.kernel.readDenied(at.id)).map(({ packets, ...of }) => ({ ...of, packets: packets > 0 }));
+    return ok(at.kernel.readDenied(at.id)).map(({ packets, ...of }) => ({
+      ...of,
+      packets: packets > 0,
+    }));
   },
   "tag that went away": async (at) => {
-    const { alice } = await people(at, { rules: withDefaults(rule("Outbound", 100, "Allow", { to: ["Fleeting", "10.9.0.0/16"] }), rule("Outbound", 110, "Deny", { to: ["Internet"] })) });
+    const { alice } = await people(at, {
+      rules: withDefaults(
+        rule("Outbound", 100, "Allow", { to: ["Fleeting", "10.9.0.0/16"] }),
+        rule("Outbound", 110, "Deny", { to: ["Internet"] }),
+      ),
+    });
     const before = await call(alice, STRANGER, 7);
     const { Fleeting: _, ...without } = TAGS;
     const put = at.kernel.putTags(without);

@@ -40,7 +40,10 @@ describe.each<Privilege>(["root", "rootless"])("gates of a network (%s)", (privi
   });
 
   test("and at the sender", () => {
-    expect(saw("outbound gate inside the subnet")).toEqual({ toBob: "silence", toAlice: "alice sees 10.0.1.5" });
+    expect(saw("outbound gate inside the subnet")).toEqual({
+      toBob: "silence",
+      toAlice: "alice sees 10.0.1.5",
+    });
   });
 
   test("rules are stateful: the reply to what came in goes out", () => {
@@ -93,7 +96,10 @@ describe.each<Privilege>(["root", "rootless"])("gates of a network (%s)", (privi
   });
 
   test("the platform's probes are known by AzureLoadBalancer", () => {
-    expect(saw("load balancer tag")).toEqual({ allowed: "bob sees 168.63.129.16", other: "silence" });
+    expect(saw("load balancer tag")).toEqual({
+      allowed: "bob sees 168.63.129.16",
+      other: "silence",
+    });
   });
 
   test("who sends as somebody else is not heard", () => {
@@ -124,7 +130,13 @@ describe.each<Privilege>(["root", "rootless"])("gates of a network (%s)", (privi
   });
 
   test("denied packets are counted by rule", () => {
-    const counted = (direction: string, rule: string, priority: number, packets: boolean) => ({ subnet: "one", direction, rule, priority, packets });
+    const counted = (direction: string, rule: string, priority: number, packets: boolean) => ({
+      subnet: "one",
+      direction,
+      rule,
+      priority,
+      packets,
+    });
     expect(saw("counts what it denies")).toEqual([
       counted("Outbound", "DenyOutbound100", 100, false),
       counted("Outbound", "DenyAllOutBound", 65_500, false),

@@ -148,7 +148,9 @@ export function internalBalancers(
     `add rule ${TABLE} balanced ct status dnat ct direction original meta mark set 0`,
     ...own.map((translation) => {
       const elsewhere = subnets
-        .filter(({ routes }) => selectRoute(routes, translation.address)?.nextHop.kind !== "VnetLocal")
+        .filter(
+          ({ routes }) => selectRoute(routes, translation.address)?.nextHop.kind !== "VnetLocal",
+        )
         .map(({ index }) => index);
       const not = elsewhere.length === 0 ? "" : `iifgroup != { ${elsewhere.join(", ")} } `;
       return `add rule ${TABLE} balancers ${not}${balancerRule(translation)}`;
@@ -204,7 +206,9 @@ function addressMatch(
   if (matches.some(({ kind }) => kind === "any")) return [];
   const [only] = matches;
   const ranges =
-    matches.length === 1 && only?.kind === "tag" ? tagRanges(only.tag) : rangesOf(matches, tagRanges);
+    matches.length === 1 && only?.kind === "tag"
+      ? tagRanges(only.tag)
+      : rangesOf(matches, tagRanges);
   return ranges.length === 0 ? undefined : [rangesMatch(match, ranges, "addresses", nameSet)];
 }
 

@@ -6,7 +6,7 @@
  * returns. It starts no process and keeps no file: when this process ends, all of it is gone.
  * What runs in the hosts, and which step comes when, is not known here.
  */
-import type { Problem, Result } from "../../../base/problem.ts";
+import type { Result } from "../../../base/problem.ts";
 import type { Host, Internet, Network, Translation } from "../../../blueprint/blueprint.ts";
 import type { Cidr } from "../../../network/prefix.ts";
 import type { Direction } from "../../../network/rule.ts";

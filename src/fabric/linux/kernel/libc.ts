@@ -17,7 +17,9 @@ const unshare = libc.func("int unshare(int flags)");
 const socketCall = libc.func("int socket(int domain, int type, int protocol)");
 const bindCall = libc.func("int bind(int fd, const void *address, uint32_t length)");
 const listenCall = libc.func("int listen(int fd, int backlog)");
-const setsockopt = libc.func("int setsockopt(int fd, int level, int name, const void *value, uint32_t length)");
+const setsockopt = libc.func(
+  "int setsockopt(int fd, int level, int name, const void *value, uint32_t length)",
+);
 const sendCall = libc.func("long send(int fd, const void *bytes, size_t length, int flags)");
 const recvCall = libc.func("long recv(int fd, _Out_ void *bytes, size_t length, int flags)");
 
@@ -35,7 +37,9 @@ export class SystemCallError extends Error {
   readonly code: string;
 
   constructor(call: string, number: number) {
-    const code = Object.entries(constants.errno).find(([, value]) => value === number)?.[0] ?? `errno ${number}`;
+    const code =
+      Object.entries(constants.errno).find(([, value]) => value === number)?.[0] ??
+      `errno ${number}`;
     super(`${call}: ${code}`);
     this.code = code;
   }
@@ -72,7 +76,11 @@ export function closeNamespace({ fd }: Namespace): void {
  * Does synchronous work standing in a namespace. Sockets opened and processes spawned in there
  * belong to it. Work that goes on later would go on at home, so a promise is a broken promise.
  */
-export function inNamespace<Value>(namespace: Namespace, home: Namespace, work: () => Value): Value {
+export function inNamespace<Value>(
+  namespace: Namespace,
+  home: Namespace,
+  work: () => Value,
+): Value {
   checked("setns", setns(namespace.fd, CLONE_NEWNET) as number);
   try {
     const value = work();
@@ -84,7 +92,9 @@ export function inNamespace<Value>(namespace: Namespace, home: Namespace, work: 
 }
 
 /** A TCP socket of the current namespace, bound; `listen` makes it a listener. */
-export function tcpSocket(bindTo: { readonly address: string; readonly port: number } | undefined): number {
+export function tcpSocket(
+  bindTo: { readonly address: string; readonly port: number } | undefined,
+): number {
   return inetSocket(SOCK_STREAM, bindTo);
 }
 
@@ -96,12 +106,19 @@ export function udpSocket(bindTo: { readonly address: string; readonly port: num
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 
-function inetSocket(type: number, bindTo: { readonly address: string; readonly port: number } | undefined): number {
-  const fd = checked("socket", socketCall(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) as number);
+function inetSocket(
+  type: number,
+  bindTo: { readonly address: string; readonly port: number } | undefined,
+): number {
+  const fd = checked(
+    "socket",
+    socketCall(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) as number,
+  );
   if (bindTo === undefined) return fd;
   try {
     const one = Buffer.from([1, 0, 0, 0]);
-    if (bindTo.port !== 0) checked("setsockopt", setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, 4) as number);
+    if (bindTo.port !== 0)
+      checked("setsockopt", setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, 4) as number);
     checked("bind", bindCall(fd, socketAddress(bindTo), 16) as number);
     return fd;
   } catch (thrown) {
@@ -114,7 +131,13 @@ export function listen(fd: number, backlog: number): void {
   checked("listen", listenCall(fd, backlog) as number);
 }
 
-function socketAddress({ address, port }: { readonly address: string; readonly port: number }): Buffer {
+function socketAddress({
+  address,
+  port,
+}: {
+  readonly address: string;
+  readonly port: number;
+}): Buffer {
   const bytes = Buffer.alloc(16);
   bytes.writeUInt16LE(AF_INET, 0);
   bytes.writeUInt16BE(port, 2);

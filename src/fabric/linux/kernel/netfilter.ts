@@ -81,7 +81,7 @@ export class NetfilterSocket {
     for (;;) {
       const length = receiveWaiting(this.#fd, this.#answer);
       if (length === undefined) return answers;
-      for (let at = 0; at < length; ) {
+      for (let at = 0; at < length;) {
         const size = this.#answer.readUInt32LE(at);
         const type = this.#answer.readUInt16LE(at + 4);
         if (type === NLMSG_DONE) return answers;

@@ -142,7 +142,7 @@ export function attributesOf(bytes: Buffer): Attributes {
 
 export function attributeList(bytes: Buffer): readonly (readonly [number, Buffer])[] {
   const list: (readonly [number, Buffer])[] = [];
-  for (let at = 0; at + 4 <= bytes.length; ) {
+  for (let at = 0; at + 4 <= bytes.length;) {
     const length = Math.max(4, bytes.readUInt16LE(at));
     list.push([bytes.readUInt16LE(at + 2) & 0x3fff, bytes.subarray(at + 4, at + length)]);
     at += padded(length);

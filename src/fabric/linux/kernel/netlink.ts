@@ -37,7 +37,12 @@ export const MAIN_TABLE = 254;
 const LOOPBACK_INDEX = 1;
 
 export type RouteKind = "unicast" | "blackhole" | "unreachable" | "throw";
-const ROUTE_TYPES: Record<RouteKind, number> = { unicast: 1, blackhole: 6, unreachable: 7, throw: 9 };
+const ROUTE_TYPES: Record<RouteKind, number> = {
+  unicast: 1,
+  blackhole: 6,
+  unreachable: 7,
+  throw: 9,
+};
 
 export type KernelRoute = {
   readonly prefix: Cidr;
@@ -67,7 +72,10 @@ export class Rtnetlink {
   }
 
   /** A pair of linked ends, one here and one in another namespace. Both are down. */
-  addPair(here: LinkEnd & { readonly group: number }, there: LinkEnd & { readonly group: number; readonly namespace: Namespace }): void {
+  addPair(
+    here: LinkEnd & { readonly group: number },
+    there: LinkEnd & { readonly group: number; readonly namespace: Namespace },
+  ): void {
     const peer = Buffer.concat([
       interfaceMessage(there.index, 0, 0),
       text(IFLA_IFNAME, there.name),
@@ -103,7 +111,7 @@ export class Rtnetlink {
    * that does not come up is found by who uses it.
    */
   waitForLink(index: number): void {
-    for (const deadline = Date.now() + LINK_UP_WITHIN_MS; Date.now() < deadline; ) {
+    for (const deadline = Date.now() + LINK_UP_WITHIN_MS; Date.now() < deadline;) {
       // Being asked makes newer kernels notice at once.
       const header = Buffer.alloc(16);
       header.writeUInt32LE(32, 0);
@@ -112,7 +120,11 @@ export class Rtnetlink {
       header.writeUInt32LE((this.#sequence += 1), 8);
       send(this.#fd, Buffer.concat([header, interfaceMessage(index, 0, 0)]));
       const length = receive(this.#fd, this.#answer);
-      if (this.#answer.readUInt16LE(4) !== RTM_NEWLINK || isOperational(this.#answer.subarray(32, length))) return;
+      if (
+        this.#answer.readUInt16LE(4) !== RTM_NEWLINK ||
+        isOperational(this.#answer.subarray(32, length))
+      )
+        return;
     }
   }
 
@@ -141,7 +153,11 @@ export class Rtnetlink {
     this.#route(RTM_DELROUTE, 0, route);
   }
 
-  #route(type: number, flags: number, { prefix, kind, table, link, gateway, source }: KernelRoute): void {
+  #route(
+    type: number,
+    flags: number,
+    { prefix, kind, table, link, gateway, source }: KernelRoute,
+  ): void {
     const [address, length] = prefix.split("/") as [Ipv4, string];
     const header = Buffer.alloc(12);
     header.writeUInt8(AF_INET, 0);
@@ -162,15 +178,27 @@ export class Rtnetlink {
   }
 
   /** Packets with a mark look into a table of their own, before the main one. */
-  addRule(rule: { readonly mark: number; readonly table: number; readonly priority: number }): void {
+  addRule(rule: {
+    readonly mark: number;
+    readonly table: number;
+    readonly priority: number;
+  }): void {
     this.#rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule);
   }
 
-  removeRule(rule: { readonly mark: number; readonly table: number; readonly priority: number }): void {
+  removeRule(rule: {
+    readonly mark: number;
+    readonly table: number;
+    readonly priority: number;
+  }): void {
     this.#rule(RTM_DELRULE, 0, rule);
   }
 
-  #rule(type: number, flags: number, rule: { readonly mark: number; readonly table: number; readonly priority: number }): void {
+  #rule(
+    type: number,
+    flags: number,
+    rule: { readonly mark: number; readonly table: number; readonly priority: number },
+  ): void {
     const header = Buffer.alloc(12);
     header.writeUInt8(AF_INET, 0);
     header.writeUInt8(FR_ACT_TO_TBL, 7);
@@ -203,9 +231,9 @@ export class Rtnetlink {
     for (let start = 0; start < messages.length; start += 2 * BATCH) {
       const batch = messages.slice(start, start + 2 * BATCH);
       send(this.#fd, Buffer.concat(batch));
-      for (let expected = batch.length / 2; expected > 0; ) {
+      for (let expected = batch.length / 2; expected > 0;) {
         const length = receive(this.#fd, this.#answer);
-        for (let at = 0; at < length; ) {
+        for (let at = 0; at < length;) {
           const size = this.#answer.readUInt32LE(at);
           if (this.#answer.readUInt16LE(at + 4) === NLMSG_ERROR) {
             const code = -this.#answer.readInt32LE(at + 16);
@@ -261,9 +289,10 @@ function interfaceMessage(index: number, flags: number, change: number): Buffer 
 
 function isOperational(attributes: Buffer): boolean {
   const IF_OPER_UP = 6;
-  for (let at = 0; at + 4 <= attributes.length; ) {
+  for (let at = 0; at + 4 <= attributes.length;) {
     const size = attributes.readUInt16LE(at);
-    if (attributes.readUInt16LE(at + 2) === IFLA_OPERSTATE) return attributes.readUInt8(at + 4) === IF_OPER_UP;
+    if (attributes.readUInt16LE(at + 2) === IFLA_OPERSTATE)
+      return attributes.readUInt8(at + 4) === IF_OPER_UP;
     at += Math.max(4, (size + 3) & ~3);
   }
   return false;

@@ -5,7 +5,14 @@
  * are written as text (nft.ts). Which rules there are is not known here.
  */
 import type { AddressRange } from "../../../network/prefix.ts";
-import { attributeList, attributesOf, NetlinkWriter, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP } from "./netlink-writer.ts";
+import {
+  attributeList,
+  attributesOf,
+  NetlinkWriter,
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+} from "./netlink-writer.ts";
 
 const SUBSYSTEM = 10 << 8;
 const NEWCHAIN = SUBSYSTEM | 3;
@@ -69,18 +76,26 @@ export class TableMessages {
 
   /** With its rules; what jumps there must be gone before, in the same transaction at the latest. */
   removeChain(name: string): readonly Buffer[] {
-    return [this.#begin(DELRULE, 0).text(2, name).finish(), this.#begin(DELCHAIN, 0).text(3, name).finish()];
+    return [
+      this.#begin(DELRULE, 0).text(2, name).finish(),
+      this.#begin(DELCHAIN, 0).text(3, name).finish(),
+    ];
   }
 
   /** @param before handle of the rule that shall follow; otherwise the new one is the last */
   addRule(chain: string, { expressions, verdict, comment }: TableRule, before?: bigint): Buffer {
-    const to = this.#begin(NEWRULE, NLM_F_CREATE | (before === undefined ? NLM_F_APPEND : 0)).text(2, chain);
+    const to = this.#begin(NEWRULE, NLM_F_CREATE | (before === undefined ? NLM_F_APPEND : 0)).text(
+      2,
+      chain,
+    );
     if (before !== undefined) to.u64(6, before);
     to.nest(4, () => {
       for (const expression of expressions) this.#expression(expression);
       // A counter costs memory on every processor; only denials are asked for.
       if (verdict === "drop") this.#part("counter", () => undefined);
-      this.#part("immediate", () => to.u32(1, VERDICT_REGISTER).nest(2, () => to.nest(2, () => to.u32(1, VERDICTS[verdict]))));
+      this.#part("immediate", () =>
+        to.u32(1, VERDICT_REGISTER).nest(2, () => to.nest(2, () => to.u32(1, VERDICTS[verdict]))),
+      );
     });
     const text = Buffer.from(`${comment}\0`);
     return to.raw(7, Buffer.concat([Buffer.from([0, text.length]), text])).finish();
@@ -129,7 +144,12 @@ export class TableMessages {
 
   #compare(value: number, length: number): void {
     const to = this.#writer;
-    this.#part("cmp", () => to.u32(1, REGISTER).u32(2, EQUAL).nest(3, () => to.number(1, value, length)));
+    this.#part("cmp", () =>
+      to
+        .u32(1, REGISTER)
+        .u32(2, EQUAL)
+        .nest(3, () => to.number(1, value, length)),
+    );
   }
 
   #lookup(set: string): void {
@@ -172,7 +192,10 @@ export class TableMessages {
     const INTERVAL_END = 1;
     const KEY = 8;
     const ended = end === undefined ? 0 : 8;
-    const to = this.#writer.open(1, 4 + KEY + ended).open(1, KEY).number(1, value, length);
+    const to = this.#writer
+      .open(1, 4 + KEY + ended)
+      .open(1, KEY)
+      .number(1, value, length);
     if (ended > 0) to.u32(3, INTERVAL_END);
   }
 
@@ -231,8 +254,12 @@ export function countedRule(answer: Buffer): {
   readonly packets: number;
 } {
   const rule = attributesOf(answer);
-  const expressions = attributeList(rule.get(4) ?? Buffer.alloc(0)).map(([, part]) => attributesOf(part));
-  const counter = expressions.find((part) => part.get(1)?.toString("latin1") === "counter\0")?.get(2);
+  const expressions = attributeList(rule.get(4) ?? Buffer.alloc(0)).map(([, part]) =>
+    attributesOf(part),
+  );
+  const counter = expressions
+    .find((part) => part.get(1)?.toString("latin1") === "counter\0")
+    ?.get(2);
   const packets = counter && attributesOf(counter).get(2);
   return {
     handle: rule.get(3)?.readBigUInt64BE() ?? 0n,

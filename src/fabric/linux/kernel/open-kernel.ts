@@ -73,8 +73,10 @@ class World {
 
   putInternet({ clientAddress, managementAddresses }: Internet): "done" {
     const wanted = [clientAddress, ...managementAddresses];
-    for (const address of this.#own) if (!wanted.includes(address)) this.#routes.removeAddress(address);
-    for (const address of wanted) if (!this.#own.includes(address)) this.#routes.addAddress(address);
+    for (const address of this.#own)
+      if (!wanted.includes(address)) this.#routes.removeAddress(address);
+    for (const address of wanted)
+      if (!this.#own.includes(address)) this.#routes.addAddress(address);
     this.#routes.flush(["EADDRNOTAVAIL", "EEXIST"]);
     this.#own = wanted;
     this.#client = clientAddress;
@@ -82,7 +84,9 @@ class World {
   }
 
   putNetwork(network: Network): "done" {
-    const router = this.#routers.get(network.id) ?? new NetworkRouter(this.#home, this.#routes, (this.#lastLink += 1));
+    const router =
+      this.#routers.get(network.id) ??
+      new NetworkRouter(this.#home, this.#routes, (this.#lastLink += 1));
     this.#routers.set(network.id, router);
     router.put(network, this.#tags, this.#client);
     return "done";
@@ -150,7 +154,9 @@ class World {
 }
 
 function samePlace(one: Host, other: Host): boolean {
-  return JSON.stringify([one.place, one.forwards]) === JSON.stringify([other.place, other.forwards]);
+  return (
+    JSON.stringify([one.place, one.forwards]) === JSON.stringify([other.place, other.forwards])
+  );
 }
 
 function attempt<Value>(what: string, where: string, work: () => Value): Result<Value> {

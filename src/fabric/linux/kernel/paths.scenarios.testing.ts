@@ -42,28 +42,53 @@ const none: NextHop = { kind: "None" };
 
 type Routes = NonNullable<Parameters<typeof subnet>[1]>["routes"];
 
-async function people(at: Place, of: { readonly one?: Routes; readonly two?: Routes; readonly rules?: ReturnType<typeof withDefaults> } = {}) {
+async function people(
+  at: Place,
+  of: {
+    readonly one?: Routes;
+    readonly two?: Routes;
+    readonly rules?: ReturnType<typeof withDefaults>;
+  } = {},
+) {
   putPeople(at, of);
-  const spaces = { alice: at.host("alice", ALICE), bob: at.host("bob", BOB), carol: at.host("carol", CAROL) };
+  const spaces = {
+    alice: at.host("alice", ALICE),
+    bob: at.host("bob", BOB),
+    carol: at.host("carol", CAROL),
+  };
   for (const [name, space] of Object.entries(spaces)) await answerAs(space, "0.0.0.0", WEB, name);
   return spaces;
 }
 
-function putPeople(at: Place, { one, two, rules }: NonNullable<Parameters<typeof people>[1]> = {}): void {
+function putPeople(
+  at: Place,
+  { one, two, rules }: NonNullable<Parameters<typeof people>[1]> = {},
+): void {
   at.put([
-    subnet(1, { ...(one === undefined ? {} : { routes: one }), ...(rules === undefined ? {} : { rules }) }),
+    subnet(1, {
+      ...(one === undefined ? {} : { routes: one }),
+      ...(rules === undefined ? {} : { rules }),
+    }),
     subnet(2, two === undefined ? {} : { routes: two }),
     subnet(3),
   ]);
 }
 
-function translation(at: Place, to: Record<string, string>, of: Partial<Translation> = {}): Translation {
+function translation(
+  at: Place,
+  to: Record<string, string>,
+  of: Partial<Translation> = {},
+): Translation {
   return {
     at: "edge",
     address: at.vip as Ipv4,
     protocol: "Tcp",
     port: WEB,
-    targets: Object.entries(to).map(([host, address]) => ({ host, address: address as Ipv4, port: WEB })),
+    targets: Object.entries(to).map(([host, address]) => ({
+      host,
+      address: address as Ipv4,
+      port: WEB,
+    })),
     ...of,
   };
 }
@@ -72,7 +97,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "in by the vip": async (at) => {
     await people(at);
     at.balance([translation(at, { alice: ALICE, bob: BOB })]);
-    const calls = await Promise.all(Array.from({ length: 40 }, () => call(outside(at.kernel, CLIENT), at.vip, WEB)));
+    const calls = await Promise.all(
+      Array.from({ length: 40 }, () => call(outside(at.kernel, CLIENT), at.vip, WEB)),
+    );
     return {
       answered: [...new Set(calls)].sort(),
       manager: (await call(outside(at.kernel, MANAGER), at.vip, WEB)).replace(/^\w+/, "somebody"),
@@ -85,7 +112,12 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     at.balance([translation(at, { alice: ALICE })]);
     const opened = await call(outside(at.kernel, CLIENT), at.vip, WEB);
     at.balance([]);
-    return { before, opened, closed: await call(outside(at.kernel, CLIENT), at.vip, WEB), own: await call(alice, at.vip, WEB) };
+    return {
+      before,
+      opened,
+      closed: await call(outside(at.kernel, CLIENT), at.vip, WEB),
+      own: await call(alice, at.vip, WEB),
+    };
   },
   "direct from outside": async (at) => {
     await people(at);
@@ -93,7 +125,10 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   },
   "no target": async (at) => {
     await people(at);
-    at.balance([translation(at, {}), translation(at, {}, { at: "router", address: BALANCER as Ipv4 })]);
+    at.balance([
+      translation(at, {}),
+      translation(at, {}, { at: "router", address: BALANCER as Ipv4 }),
+    ]);
     return call(outside(at.kernel, CLIENT), at.vip, WEB);
   },
   "out by the edge": async (at) => {
@@ -126,7 +161,12 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     const deniedByIt = await call(alice, BALANCER, WEB);
     putPeople(at);
     at.balance([translation(at, { alice: ALICE }, { at: "router", address: BALANCER as Ipv4 })]);
-    return { seesBalancer, deniedByIt, changed: await call(carol, BALANCER, WEB), direct: await call(alice, CAROL, WEB) };
+    return {
+      seesBalancer,
+      deniedByIt,
+      changed: await call(carol, BALANCER, WEB),
+      direct: await call(alice, CAROL, WEB),
+    };
   },
   "inside balancer and routes": async (at) => {
     const { carol } = await people(at, { two: [LOCAL, OUT, route("10.0.1.0/25", none)] });
@@ -142,12 +182,22 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "route to nowhere": async (at) => {
     const { alice } = await people(at, { one: [LOCAL, OUT, route("10.0.2.0/24", none)] });
     const stopped = await call(alice, CAROL, WEB);
-    putPeople(at, { one: [LOCAL, OUT, route("10.0.2.0/24", none), route(`${CAROL}/32`, { kind: "VnetLocal" })] });
+    putPeople(at, {
+      one: [LOCAL, OUT, route("10.0.2.0/24", none), route(`${CAROL}/32`, { kind: "VnetLocal" })],
+    });
     const longest = await call(alice, CAROL, WEB);
     putPeople(at, { one: [LOCAL, route("0.0.0.0/0", none)] });
     const noInternet = await call(alice, STRANGER, 7);
-    putPeople(at, { one: [LOCAL, route("0.0.0.0/0", none), route(`${STRANGER}/32`, { kind: "Internet" })] });
-    return { stopped, longest, noInternet, exception: (await call(alice, STRANGER, 7)).replace(at.vip, "VIP"), other: await call(alice, OTHER, 7) };
+    putPeople(at, {
+      one: [LOCAL, route("0.0.0.0/0", none), route(`${STRANGER}/32`, { kind: "Internet" })],
+    });
+    return {
+      stopped,
+      longest,
+      noInternet,
+      exception: (await call(alice, STRANGER, 7)).replace(at.vip, "VIP"),
+      other: await call(alice, OTHER, 7),
+    };
   },
   "local beyond the network": async (at) => {
     const { alice } = await people(at, { one: [LOCAL, route("0.0.0.0/0", { kind: "VnetLocal" })] });
@@ -159,7 +209,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     return call(alice, CAROL, WEB);
   },
   appliance: async (at) => {
-    const { alice } = await people(at, { one: [LOCAL, OUT, route("10.0.2.0/24", viaGuard), route("203.0.113.0/24", viaGuard)] });
+    const { alice } = await people(at, {
+      one: [LOCAL, OUT, route("10.0.2.0/24", viaGuard), route("203.0.113.0/24", viaGuard)],
+    });
     const nobody = await call(alice, CAROL, WEB);
     at.host("guard", GUARD);
     const doesNotForward = await call(alice, CAROL, WEB);
@@ -170,11 +222,23 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     const before = forwardedBy(guard);
     await call(alice, CAROL, WEB);
     const carried = forwardedBy(guard) > before;
-    at.put([subnet(1, { routes: [LOCAL, OUT, route("10.0.2.0/24", viaGuard)] }), subnet(2), subnet(3, { rules: withDefaults(rule("Inbound", 100, "Deny", { to: [CAROL] })) })]);
+    at.put([
+      subnet(1, { routes: [LOCAL, OUT, route("10.0.2.0/24", viaGuard)] }),
+      subnet(2),
+      subnet(3, { rules: withDefaults(rule("Inbound", 100, "Deny", { to: [CAROL] })) }),
+    ]);
     const deniedAtGuard = await call(alice, CAROL, WEB);
     at.removeHost("guard");
     putPeople(at, { one: [LOCAL, OUT, route("10.0.2.0/24", viaGuard)] });
-    return { nobody, doesNotForward, passed, out, carried, deniedAtGuard, gone: await call(alice, CAROL, WEB) };
+    return {
+      nobody,
+      doesNotForward,
+      passed,
+      out,
+      carried,
+      deniedAtGuard,
+      gone: await call(alice, CAROL, WEB),
+    };
   },
   asymmetric: async (at) => {
     await people(at);
@@ -184,7 +248,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     const seen: Record<string, string> = { direct: await call(client, at.vip, WEB) };
     putPeople(at, { one: [LOCAL, route("0.0.0.0/0", viaGuard)] });
     seen["appliance"] = await call(client, at.vip, WEB);
-    putPeople(at, { one: [LOCAL, route("0.0.0.0/0", viaGuard), route(`${CLIENT}/32`, { kind: "Internet" })] });
+    putPeople(at, {
+      one: [LOCAL, route("0.0.0.0/0", viaGuard), route(`${CLIENT}/32`, { kind: "Internet" })],
+    });
     seen["healed"] = await call(client, at.vip, WEB);
     putPeople(at, { one: [LOCAL, route("0.0.0.0/0", none)] });
     seen["none"] = await call(client, at.vip, WEB);
@@ -265,26 +331,45 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     const { alice } = await people(at);
     const talk = await conversation(alice, BOB, WEB);
     const before = await talk.goesOn();
-    at.put([subnet(1, { rules: withDefaults(rule("Inbound", 100, "Deny")) }), subnet(2), subnet(3)]);
+    at.put([
+      subnet(1, { rules: withDefaults(rule("Inbound", 100, "Deny")) }),
+      subnet(2),
+      subnet(3),
+    ]);
     const after = await talk.goesOn();
     talk.end();
     return { before, after, anew: await call(alice, BOB, WEB) };
   },
   "flushed flow": async (at) => {
     const { alice, carol } = await people(at);
-    const put = (more: Parameters<typeof subnet>[1]) => at.put([subnet(1, { ...more, flushConnection: true }), subnet(2), subnet(3)]);
+    const put = (more: Parameters<typeof subnet>[1]) =>
+      at.put([subnet(1, { ...more, flushConnection: true }), subnet(2), subnet(3)]);
     put({ rules: withDefaults() });
     await answerDatagrams(alice, ALICE, 9_000);
-    at.balance([translation(at, { alice: ALICE }), translation(at, { carol: CAROL }, { at: "router", address: BALANCER as Ipv4 })]);
+    at.balance([
+      translation(at, { alice: ALICE }),
+      translation(at, { carol: CAROL }, { at: "router", address: BALANCER as Ipv4 }),
+    ]);
     const talks = {
       denied: await conversation(alice, BOB, WEB),
       allowed: await conversation(carol, BOB, WEB),
       balanced: await conversation(alice, BALANCER, WEB),
       leaving: await conversation(alice, STRANGER, 7),
     };
-    const goOn = async () => Object.fromEntries(await Promise.all(Object.entries(talks).map(async ([name, talk]) => [name, await talk.goesOn()] as const)));
+    const goOn = async () =>
+      Object.fromEntries(
+        await Promise.all(
+          Object.entries(talks).map(async ([name, talk]) => [name, await talk.goesOn()] as const),
+        ),
+      );
     const before = await goOn();
-    put({ rules: withDefaults(rule("Inbound", 100, "Deny", { from: [ALICE] }), rule("Outbound", 100, "Deny", { to: ["10.0.2.0/24"] }), rule("Outbound", 110, "Deny", { to: ["Known"] })) });
+    put({
+      rules: withDefaults(
+        rule("Inbound", 100, "Deny", { from: [ALICE] }),
+        rule("Outbound", 100, "Deny", { to: ["10.0.2.0/24"] }),
+        rule("Outbound", 110, "Deny", { to: ["Known"] }),
+      ),
+    });
     const after = await goOn();
     put({ rules: withDefaults(rule("Outbound", 100, "Deny", { to: [BALANCER] })) });
     const balancer = await talks.balanced.goesOn();
@@ -295,8 +380,13 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 
 /** What a network could leave behind in the world it stood in, and open in this process. */
 function inventory() {
-  const rows = (file: string) => readFileSync(`/proc/thread-self/net/${file}`, "utf8").trim().split("\n");
-  return { links: rows("dev"), routes: rows("route"), descriptors: readdirSync("/proc/self/fd").length };
+  const rows = (file: string) =>
+    readFileSync(`/proc/thread-self/net/${file}`, "utf8").trim().split("\n");
+  return {
+    links: rows("dev"),
+    routes: rows("route"),
+    descriptors: readdirSync("/proc/self/fd").length,
+  };
 }
 
 /** Packets a host has passed on, as its own kernel counts them. */

@@ -86,7 +86,10 @@ describe("routes", () => {
   });
 
   test("VnetLocal leads to the network's own addresses only", () => {
-    expect(saw("local beyond the network")).toEqual({ outside: "no route", inside: "carol sees 10.0.1.4" });
+    expect(saw("local beyond the network")).toEqual({
+      outside: "no route",
+      inside: "carol sees 10.0.1.4",
+    });
   });
 
   test("a replaced route does not count", () => {

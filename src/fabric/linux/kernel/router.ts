@@ -9,7 +9,14 @@ import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
 import { addressAt, encloses, parseCidr, type Cidr, type Ipv4 } from "../../../network/prefix.ts";
 import type { Route } from "../../../network/route.ts";
 import { selectRoute } from "../../../network/select-route.ts";
-import { ownAddressOutside, closedEdge, publicBalancers, sourceAddresses, TO_NETWORK, TO_WORLD } from "./edge.ts";
+import {
+  ownAddressOutside,
+  closedEdge,
+  publicBalancers,
+  sourceAddresses,
+  TO_NETWORK,
+  TO_WORLD,
+} from "./edge.ts";
 import { readDenied } from "./denied.ts";
 import { GateKeeper } from "./gate-keeper.ts";
 import * as gates from "./gates.ts";
@@ -29,7 +36,12 @@ const FIRST_HOST_LINK = 10;
 /** Priority of a rule that is asked when the main table knows no way. */
 const AFTER_MAIN = 40_000;
 
-type Attached = { readonly host: Host; readonly namespace: Namespace; readonly link: number; readonly space: Space };
+type Attached = {
+  readonly host: Host;
+  readonly namespace: Namespace;
+  readonly link: number;
+  readonly space: Space;
+};
 
 export class NetworkRouter {
   readonly #home: Namespace;
@@ -92,13 +104,27 @@ export class NetworkRouter {
       { index: FIRST_LINK, name: "edge", group: gates.EDGE_GROUP, namespace: this.#router },
     );
     this.#edgeRoutes.linkUp(SECOND_LINK);
-    this.#edgeRoutes.putRoute({ prefix: everywhere, kind: "unicast", table: MAIN_TABLE, link: FIRST_LINK });
+    this.#edgeRoutes.putRoute({
+      prefix: everywhere,
+      kind: "unicast",
+      table: MAIN_TABLE,
+      link: FIRST_LINK,
+    });
     this.#edgeRoutes.flush();
     this.#routes.linkUp(FIRST_LINK);
     this.#routes.addAddress(PLATFORM_ADDRESS as Ipv4);
     // The main table leads to hosts only: a subnet without a route to the internet has none.
-    this.#routes.putRoute({ prefix: everywhere, kind: "unicast", table: gates.VISITOR_TABLE, link: FIRST_LINK });
-    this.#routes.addRule({ mark: gates.VISITOR_TABLE, table: gates.VISITOR_TABLE, priority: AFTER_MAIN });
+    this.#routes.putRoute({
+      prefix: everywhere,
+      kind: "unicast",
+      table: gates.VISITOR_TABLE,
+      link: FIRST_LINK,
+    });
+    this.#routes.addRule({
+      mark: gates.VISITOR_TABLE,
+      table: gates.VISITOR_TABLE,
+      priority: AFTER_MAIN,
+    });
     this.#routes.flush();
     this.#world.waitForLink(this.#worldLink);
     this.#edgeRoutes.waitForLink(SECOND_LINK);
@@ -117,7 +143,11 @@ export class NetworkRouter {
     this.#putBalancers();
   }
 
-  #putPublicAddresses(before: Network | undefined, network: Network, source: Ipv4 | undefined): void {
+  #putPublicAddresses(
+    before: Network | undefined,
+    network: Network,
+    source: Ipv4 | undefined,
+  ): void {
     const routeTo = (address: Ipv4): KernelRoute => ({
       prefix: hostPrefix(address),
       kind: "unicast",
@@ -134,8 +164,17 @@ export class NetworkRouter {
   }
 
   #putPrefixes(before: Network | undefined, network: Network): void {
-    const toNetwork = (prefix: Cidr): KernelRoute => ({ prefix, kind: "unicast", table: MAIN_TABLE, link: SECOND_LINK });
-    const nobody = (prefix: Cidr): KernelRoute => ({ prefix, kind: "unreachable", table: MAIN_TABLE });
+    const toNetwork = (prefix: Cidr): KernelRoute => ({
+      prefix,
+      kind: "unicast",
+      table: MAIN_TABLE,
+      link: SECOND_LINK,
+    });
+    const nobody = (prefix: Cidr): KernelRoute => ({
+      prefix,
+      kind: "unreachable",
+      table: MAIN_TABLE,
+    });
     for (const prefix of before?.prefixes ?? []) {
       if (network.prefixes.includes(prefix)) continue;
       this.#edgeRoutes.removeRoute(toNetwork(prefix));
@@ -180,7 +219,9 @@ export class NetworkRouter {
       case "None":
         return { ...none, kind: "blackhole" };
       case "VirtualAppliance": {
-        const appliance = [...this.#hosts.values()].find(({ host }) => host.place.address === nextHop.address);
+        const appliance = [...this.#hosts.values()].find(
+          ({ host }) => host.place.address === nextHop.address,
+        );
         const itself = prefix === hostPrefix(nextHop.address);
         if (appliance === undefined || (!appliance.host.forwards && !itself))
           return { ...none, kind: "unreachable" };
@@ -194,9 +235,15 @@ export class NetworkRouter {
   /** A host that does not forward is reached by routes through it nevertheless: itself, nobody else. */
   #routesToAppliance(subnet: Subnet, route: Route, table: number): readonly KernelRoute[] {
     const { nextHop } = route;
-    if (nextHop.kind !== "VirtualAppliance" || selectRoute(subnet.routes, nextHop.address) !== route) return [];
+    if (
+      nextHop.kind !== "VirtualAppliance" ||
+      selectRoute(subnet.routes, nextHop.address) !== route
+    )
+      return [];
     const prefix = hostPrefix(nextHop.address);
-    const attached = [...this.#hosts.values()].find(({ host }) => host.place.address === nextHop.address);
+    const attached = [...this.#hosts.values()].find(
+      ({ host }) => host.place.address === nextHop.address,
+    );
     if (attached === undefined || attached.host.forwards || prefix === route.prefix) return [];
     return [{ prefix, table, kind: "unicast", link: attached.link }];
   }
@@ -250,7 +297,12 @@ export class NetworkRouter {
       { index: FIRST_LINK, name: "eth0", group: 0, namespace },
     );
     this.#routes.linkUp(link);
-    this.#routes.putRoute({ prefix: hostPrefix(place.address), kind: "unicast", table: MAIN_TABLE, link });
+    this.#routes.putRoute({
+      prefix: hostPrefix(place.address),
+      kind: "unicast",
+      table: MAIN_TABLE,
+      link,
+    });
     this.#routes.flush();
     inNamespace(namespace, this.#home, () => {
       applySettings(host.forwards ? "appliance" : "host");
@@ -286,7 +338,12 @@ export class NetworkRouter {
     if (attached === undefined) return false;
     const { host, link, namespace } = attached;
     this.#hosts.delete(name);
-    this.#routes.removeRoute({ prefix: hostPrefix(host.place.address), kind: "unicast", table: MAIN_TABLE, link });
+    this.#routes.removeRoute({
+      prefix: hostPrefix(host.place.address),
+      kind: "unicast",
+      table: MAIN_TABLE,
+      link,
+    });
     this.#routes.flush(["ESRCH"]);
     if (host.forwards) this.#nft.run(gates.removeForwarder(`v${link}`));
     this.#routeAnew(host);
@@ -320,7 +377,12 @@ export class NetworkRouter {
   close(): void {
     for (const name of [...this.#hosts.keys()]) this.detach(name);
     for (const { address } of this.#network?.publicAddresses ?? [])
-      this.#world.removeRoute({ prefix: hostPrefix(address), kind: "unicast", table: MAIN_TABLE, link: this.#worldLink });
+      this.#world.removeRoute({
+        prefix: hostPrefix(address),
+        kind: "unicast",
+        table: MAIN_TABLE,
+        link: this.#worldLink,
+      });
     this.#world.flush(["ESRCH"]);
     this.#keeper.close();
     for (const nft of [this.#edgeNft, this.#nft]) nft.close();

@@ -11,7 +11,14 @@ import { Socket, type Server } from "node:net";
 import { declined, found, type Problem, type Result } from "../../../base/problem.ts";
 import type { HostSockets } from "../../fabric.ts";
 import type { Space } from "./kernel.ts";
-import { inNamespace, listen, SystemCallError, tcpSocket, udpSocket, type Namespace } from "./libc.ts";
+import {
+  inNamespace,
+  listen,
+  SystemCallError,
+  tcpSocket,
+  udpSocket,
+  type Namespace,
+} from "./libc.ts";
 
 const BACKLOG = 1_024;
 
@@ -20,8 +27,10 @@ export function spaceOf(namespace: Namespace, home: Namespace, own: string | und
   const inside = <Value>(work: () => Value) => inNamespace(namespace, home, work);
   const sockets: HostSockets = {
     listen: async (server, at) => listenOn(inside, server, at),
-    connect: async (to) => connectTo(inside, { ...(own === undefined ? {} : { localAddress: own }), ...to }),
-    udp: async (at) => bindUdp(inside, { ...at, address: at.address === "" ? (own ?? "0.0.0.0") : at.address }),
+    connect: async (to) =>
+      connectTo(inside, { ...(own === undefined ? {} : { localAddress: own }), ...to }),
+    udp: async (at) =>
+      bindUdp(inside, { ...at, address: at.address === "" ? (own ?? "0.0.0.0") : at.address }),
   };
   return { sockets, inside };
 }
@@ -41,7 +50,8 @@ async function listenOn(inside: Inside, server: Server, at: At): Promise<Result<
     return declined(socketProblem(thrown, `listen at ${at.address}:${at.port}`));
   }
   return new Promise((resolve) => {
-    const failed = (error: Error) => resolve(declined(socketProblem(error, `listen at ${at.address}:${at.port}`)));
+    const failed = (error: Error) =>
+      resolve(declined(socketProblem(error, `listen at ${at.address}:${at.port}`)));
     server.once("error", failed);
     server.listen({ fd, backlog: BACKLOG }, () => {
       server.off("error", failed);
@@ -57,15 +67,21 @@ async function connectTo(
   const what = `connect to ${to.address}:${to.port}`;
   let socket: Socket;
   try {
-    const bindTo = to.localAddress === undefined ? undefined : { address: to.localAddress, port: 0 };
+    const bindTo =
+      to.localAddress === undefined ? undefined : { address: to.localAddress, port: 0 };
     const fd = inside(() => tcpSocket(bindTo));
     // Unconnected: reading begins with the connection, not before.
-    socket = new Socket({ fd, readable: true, writable: true, manualStart: true } as { fd: number });
+    socket = new Socket({ fd, readable: true, writable: true, manualStart: true } as {
+      fd: number;
+    });
   } catch (thrown) {
     return declined(socketProblem(thrown, what));
   }
   return new Promise((resolve) => {
-    const timer = setTimeout(() => end(new Error(`no answer within ${to.timeoutMs} ms`)), to.timeoutMs);
+    const timer = setTimeout(
+      () => end(new Error(`no answer within ${to.timeoutMs} ms`)),
+      to.timeoutMs,
+    );
     const end = (error: Error) => {
       clearTimeout(timer);
       socket.destroy();
@@ -110,7 +126,8 @@ function socketProblem(thrown: unknown, what: string): Problem {
 }
 
 function reasonOf(error: Error): string {
-  const code = error instanceof SystemCallError ? error.code : (error as NodeJS.ErrnoException).code;
+  const code =
+    error instanceof SystemCallError ? error.code : (error as NodeJS.ErrnoException).code;
   switch (code) {
     case "ECONNREFUSED":
       return "connection refused";

@@ -17,7 +17,8 @@ export function tagRangesOf(meaning: TagMeaning): (tag: string) => readonly Addr
   return (tag) => {
     const prefixes = isPublished(tag) ? meaning.published(tag) : undefined;
     if (prefixes?.length === 0) return [];
-    const ranges = (prefixes === undefined ? own.get(tag) : known.get(prefixes)) ?? rangesOfTag(tag, meaning);
+    const ranges =
+      (prefixes === undefined ? own.get(tag) : known.get(prefixes)) ?? rangesOfTag(tag, meaning);
     if (prefixes === undefined) own.set(tag, ranges);
     else known.set(prefixes, ranges);
     return ranges;

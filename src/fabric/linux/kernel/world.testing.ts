@@ -115,7 +115,8 @@ export function placeIn(kernel: Kernel, index: number): Place {
     kernel,
     id,
     vip,
-    put: (subnets, more) => void ok(kernel.putNetwork(network(subnets, { id, index, vip, ...more }))),
+    put: (subnets, more) =>
+      void ok(kernel.putNetwork(network(subnets, { id, index, vip, ...more }))),
     balance: (translations) => void ok(kernel.putTranslations(id, translations)),
     host: (name, address, forwards) =>
       create(
@@ -154,7 +155,7 @@ export function subnet(
     readonly flushConnection?: boolean;
   } = {},
 ): Subnet {
-  const id = more.id ?? (["one", "two", "three"][index - 1] ?? `subnet${index}`);
+  const id = more.id ?? ["one", "two", "three"][index - 1] ?? `subnet${index}`;
   return {
     id,
     name: id,
@@ -205,7 +206,9 @@ export function rule(
     readonly sourcePorts?: readonly PortRange[];
   } = {},
 ): SecurityRule {
-  const ports = more.ports?.map((port) => (typeof port === "number" ? { low: port, high: port } : port));
+  const ports = more.ports?.map((port) =>
+    typeof port === "number" ? { low: port, high: port } : port,
+  );
   return {
     name: `${access}${direction}${priority}`,
     group: "group",
@@ -238,7 +241,12 @@ export const outside = (kernel: Kernel, from: string) =>
   spaceIn(kernel, { kind: "internet", address: from });
 
 /** Listens; every caller is told the name of who answers and the address it was seen with. */
-export async function answerAs(space: Space, at: string, port: number, name: string): Promise<void> {
+export async function answerAs(
+  space: Space,
+  at: string,
+  port: number,
+  name: string,
+): Promise<void> {
   const server = createServer((socket) => {
     socket.on("error", () => socket.destroy());
     socket.write(`${name} sees ${socket.remoteAddress}\n`);
@@ -258,9 +266,17 @@ export async function call(from: Space, to: string, port: number): Promise<strin
 }
 
 /** The same from a port of its own. */
-export async function callFrom(space: Space, own: string, localPort: number, to: string, port: number): Promise<string> {
+export async function callFrom(
+  space: Space,
+  own: string,
+  localPort: number,
+  to: string,
+  port: number,
+): Promise<string> {
   const fd = space.inside(() => tcpSocket({ address: own, port: localPort }));
-  const socket = new Socket({ fd, readable: true, writable: true, manualStart: true } as { fd: number });
+  const socket = new Socket({ fd, readable: true, writable: true, manualStart: true } as {
+    fd: number;
+  });
   socket.connect({ host: to, port });
   return firstWords(socket);
 }
