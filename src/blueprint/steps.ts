@@ -78,19 +78,23 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
 }
 
 /**
- * New hosts at once; of those that stand and change, every second one first, so that an app whose
- * instances start anew is never away as a whole.
+ * All at once, but for hosts on which an app starts anew: every second one of these first, so that
+ * the app is never away as a whole.
  */
 function inTurns(
   changed: readonly Host[],
   standing: ReadonlyMap<string, Host>,
 ): readonly (readonly Host[])[] {
-  const [fresh, known] = [
-    changed.filter(({ name }) => !standing.has(name)),
-    changed.filter(({ name }) => standing.has(name)),
-  ];
-  const turn = (rest: number) => known.filter((_, position) => position % 2 === rest);
-  return [[...fresh, ...turn(0)], turn(1)];
+  const anew = changed.filter((host) => startsAnew(standing.get(host.name), host));
+  const later = new Set(anew.filter((_, position) => position % 2 === 1));
+  return [changed.filter((host) => !later.has(host)), [...later]];
+}
+
+function startsAnew(before: Host | undefined, host: Host): boolean {
+  return host.programs.some((program) => {
+    const known = before?.programs.find(({ name }) => name === program.name);
+    return program.kind === "app" && known !== undefined && !same(known, program);
+  });
 }
 
 /** Proxies come after those they lead to. */
