@@ -7,8 +7,6 @@ import type { ResourceOf } from "../arm/resources.ts";
 import {
   cidrAround,
   contains,
-  encloses,
-  overlap,
   rangeOf,
   numberToIpv4,
   type Cidr,
@@ -138,11 +136,6 @@ export function visitorAddress(
     }
   }
   return undefined;
-}
-
-/** Prefixes that touch this one, for messages. */
-export function touching(prefix: Cidr, others: readonly Cidr[]): readonly Cidr[] {
-  return others.filter((other) => overlap(prefix, other) || encloses(prefix, other));
 }
 
 /** A /32 of one address. */

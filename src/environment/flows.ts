@@ -4,12 +4,7 @@
  * Only what must pass, between whom, and what it costs when it does not. How a packet is
  * judged is in network/; how a flow is used for real is in services/.
  */
-import {
-  ADDRESS_ECHO_PORTS,
-  DEPENDENCY_PORTS,
-  KEEP_ALIVE_PORT,
-  MANAGEMENT_PORTS,
-} from "./ports.ts";
+import { DEPENDENCY_PORTS, KEEP_ALIVE_PORT, MANAGEMENT_PORTS } from "./ports.ts";
 
 /** hard: the environment is suspended in the end; degraded: it works, worse; app: users do not get through. */
 export type Grade = "hard" | "degraded" | "app";
@@ -128,9 +123,6 @@ export const REQUIRED_FLOWS: readonly RequiredFlow[] = [
     "hard",
   ),
 ];
-
-/** Ports that answer scans and may be blocked. @article ASE inbound dependencies */
-export const HARMLESS_PORTS = ADDRESS_ECHO_PORTS;
 
 function inbound(
   id: string,

@@ -6,15 +6,7 @@
  *
  * @article Routes
  */
-import {
-  contains,
-  encloses,
-  overlap,
-  parseCidr,
-  prefixLength,
-  type Cidr,
-  type Ipv4,
-} from "./prefix.ts";
+import { contains, encloses, parseCidr, prefixLength, type Cidr, type Ipv4 } from "./prefix.ts";
 import type { NextHop, Route } from "./route.ts";
 
 export type UserRoute = {
@@ -70,11 +62,6 @@ export function selectRoute(routes: readonly Route[], address: Ipv4): Route | un
         best === undefined || prefixLength(best.prefix) < prefixLength(route.prefix) ? route : best,
       undefined,
     );
-}
-
-/** Routes that can decide about part of a prefix, for explanations. */
-export function routesAbout(routes: readonly Route[], prefix: Cidr): readonly Route[] {
-  return routes.filter((route) => overlap(route.prefix, prefix) || encloses(route.prefix, prefix));
 }
 
 /** In space that no public address lies in. */

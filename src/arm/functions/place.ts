@@ -78,16 +78,10 @@ export const PLACE_FUNCTIONS: Readonly<Record<string, PlaceFunction>> = {
     displayName: "",
   }),
   deployment: (_, { deployment }) => ({ ...deployment }),
-  deployer: (_, { subscription }) => ({ objectId: "", tenantId: subscription.tenantId }),
   environment: (_, { environment }) => environment,
   utcnow: ([format], { now }) =>
     formatTime(now, isEmpty(format) ? "yyyyMMddTHHmmssZ" : textOf(format)),
   newguid: (_, { guidSeed }) => guidOf(["newGuid", guidSeed]),
-  providers: ([namespace, type]) => ({
-    resourceType: `${textOf(namespace)}/${isEmpty(type) ? "" : textOf(type)}`,
-    locations: [],
-    apiVersions: [],
-  }),
   pickzones: () => [],
 };
 
