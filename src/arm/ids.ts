@@ -92,11 +92,6 @@ export function nameOf(id: ResourceId): string {
   return id.names.at(-1) ?? "";
 }
 
-/** All names, `vnet1/ase`. */
-export function fullNameOf(id: ResourceId): string {
-  return id.names.join("/");
-}
-
 /** The resource that this one is a part of. */
 export function parentOf(id: ResourceId): ResourceId | undefined {
   if (id.types.length <= 1 || isScope(id)) return id.extends;

@@ -22,10 +22,6 @@ export function integerAt(
   return typeof read === "number" && Number.isInteger(read) ? read : undefined;
 }
 
-export function isTrueAt(value: JsonValue | undefined, ...path: readonly string[]): boolean {
-  return propertyAt(value, ...path) === true;
-}
-
 export function listAt(
   value: JsonValue | undefined,
   ...path: readonly string[]

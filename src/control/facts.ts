@@ -114,14 +114,18 @@ export class FactBook {
   async #contentOf(siteKey: string): Promise<Result<Content>> {
     const stored = readContent(this.#options.store, siteKey);
     if (stored !== undefined) return found(withRestarts(stored.content, stored.restarts));
-    const current = await currentContent(this.#folderOf(siteKey));
+    const place = this.#folderOf(siteKey);
+    if (!place.ok) return place;
+    const current = await currentContent(place.value.folder);
     if (!current.ok) return current;
     return this.#remember(siteKey, current.value);
   }
 
   /** Unpacks a zip as a site's content; what ran before goes on until the loop has turned. */
   async deploy(siteKey: string, zip: string): Promise<Result<"done">> {
-    const put = await putContent(this.#folderOf(siteKey), { zip });
+    const place = this.#folderOf(siteKey);
+    if (!place.ok) return place;
+    const put = await putContent(place.value.folder, { zip });
     if (!put.ok) return put;
     const remembered = await this.#remember(siteKey, put.value);
     return remembered.ok ? found("done") : remembered;
@@ -153,7 +157,8 @@ export class FactBook {
   }
 
   async forget(siteKey: string): Promise<void> {
-    await removeContent(this.#folderOf(siteKey));
+    const place = this.#folderOf(siteKey);
+    if (place.ok) await removeContent(place.value.folder);
     this.#options.store.transaction((transaction) => {
       transaction.remove("content", siteKey);
       transaction.remove("site-number", siteKey);
@@ -166,7 +171,9 @@ export class FactBook {
     { folder, version }: { readonly folder: string; readonly version: string },
   ): Promise<Result<Content>> {
     const runtime = (await detectRuntime(folder)).kind;
-    const content: Content = { folder, version, runtime, number: this.#siteNumber(siteKey) };
+    const number = this.#siteNumber(siteKey);
+    if (!number.ok) return number;
+    const content: Content = { folder, version, runtime, number: number.value };
     return this.#options.store.transaction((transaction) => {
       const restarts = readContent(transaction, siteKey)?.restarts ?? 0;
       storeContent(transaction, siteKey, { content, restarts });
@@ -174,29 +181,32 @@ export class FactBook {
     });
   }
 
-  #folderOf(siteKey: string): SiteFolder {
-    const name = siteKey.split("/").slice(-1).join("");
-    const group = siteKey.split("/").at(4) ?? "";
+  /**
+   * Where a site's content lies, and its number: small, its own while it lives; user id, port and
+   * folder are made of it, so that no name of a group can be a bad one for a folder.
+   */
+  #folderOf(siteKey: string): Result<{ readonly folder: SiteFolder; readonly number: number }> {
     const number = this.#siteNumber(siteKey);
-    return {
+    if (!number.ok) return number;
+    const name = siteKey.split("/").at(-1) ?? "";
+    const folder: SiteFolder = {
       root: this.#options.contentFolder,
-      siteKey: `${group}.${name}`,
-      user: userOfSite(number),
+      siteKey: `${number.value}-${name}`,
+      user: userOfSite(number.value),
     };
+    return found({ folder, number: number.value });
   }
 
-  /** A small number per site that stays: its user id and port are made of it. */
-  #siteNumber(siteKey: string): number {
+  #siteNumber(siteKey: string): Result<number> {
     const known = this.#options.store.get<number>("site-number", siteKey)?.value;
-    if (known !== undefined) return known;
-    const given = this.#options.store.transaction((transaction) => {
+    if (known !== undefined) return found(known);
+    return this.#options.store.transaction((transaction) => {
       const used = new Set(transaction.list<number>("site-number", "").map(({ value }) => value));
       let number = 1;
       while (used.has(number)) number += 1;
       transaction.put("site-number", siteKey, number);
       return found(number);
     });
-    return given.ok ? given.value : 0;
   }
 }
 

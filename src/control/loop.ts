@@ -184,7 +184,7 @@ export class Loop {
       this.#reportOnce(broken);
       return undefined;
     }
-    store.transaction((transaction) => {
+    const stored = store.transaction((transaction) => {
       storeBlueprint(transaction, {
         blueprint: compiled.blueprint,
         ledger: compiled.ledger,
@@ -192,7 +192,10 @@ export class Loop {
       });
       return found("stored");
     });
-    return compiled;
+    // Addresses that nobody remembers are not handed out.
+    if (stored.ok) return compiled;
+    this.#reportOnce([stored.problem]);
+    return undefined;
   }
 
   #wanted(resources: Wanted["resources"], facts: Facts): Wanted {

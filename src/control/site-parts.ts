@@ -49,8 +49,6 @@ export function sitePart(name: string): SitePart | undefined {
   return Object.hasOwn(PARTS, name.toLowerCase()) ? PARTS[name.toLowerCase()] : undefined;
 }
 
-export const SITE_PART_NAMES = Object.keys(PARTS);
-
 /** `.../sites/app1/config/appsettings`: the app's id and the part. */
 export function partAt(
   id: ResourceId,

@@ -106,8 +106,6 @@ function statusOf(store: Store, state: LoopState, key: string): ResourceStatus |
         provisioningState: "Succeeded",
         properties: plansWorkers(state.blueprint, resource),
       };
-    case "Microsoft.Network/networkInterfaces":
-      return { provisioningState: "Succeeded", properties: {} };
     default:
       return undefined;
   }
