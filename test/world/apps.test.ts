@@ -103,8 +103,11 @@ describe("an app", () => {
     expect(stopped.json).toBeUndefined();
     await world.arm("POST", world.web("sites/hello/start"));
     await until(
-      "200",
-      async () => ((await world.door("/")).status === 200 ? true : undefined),
+      "200 by every front end",
+      async () => {
+        const seen = await Promise.all(Array.from({ length: 12 }, () => world.door("/")));
+        return seen.every(({ status }) => status === 200) ? true : undefined;
+      },
       10_000,
     );
   });
