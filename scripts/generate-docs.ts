@@ -8,7 +8,12 @@ import { execFileSync } from "node:child_process";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-import { REQUIRED_FLOWS, type FlowEnd, type RequiredFlow } from "../src/environment/flows.ts";
+import {
+  portsInWords,
+  REQUIRED_FLOWS,
+  type FlowEnd,
+  type RequiredFlow,
+} from "../src/environment/flows.ts";
 import { ADDRESS_ECHO_PORTS, APP_PORTS } from "../src/environment/ports.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
@@ -23,6 +28,7 @@ export type Generated = {
 export const GENERATED: readonly Generated[] = [
   { document: "docs/ports-and-flows.md", mark: "inbound", text: () => flowTable("Inbound") },
   { document: "docs/ports-and-flows.md", mark: "outbound", text: () => flowTable("Outbound") },
+  { document: "docs/ports-and-flows.md", mark: "contradictions", text: contradictionTable },
   { document: "docs/ports-and-flows.md", mark: "apps", text: appTable },
   { document: "docs/problems.md", mark: "problems", text: problemTable },
   { document: "docs/commands.md", mark: "commands", text: commandHelp },
@@ -48,14 +54,18 @@ const ENDS: Readonly<Record<FlowEnd, string>> = {
   subnet: "the environment's subnet",
   vip: "the environment",
   clients: "users of the apps",
+  apps: "the apps",
   "platform-resolver": "the platform's resolver",
-  internet: "any address",
+  "network-resolvers": "the DNS servers the virtual network names",
+  network: "the rest of the virtual network",
+  internet: "any public address",
   sql: "databases (tag `Sql`)",
 };
 const GRADES = {
   hard: "unhealthy, in the end suspended",
   degraded: "works, worse",
   app: "users do not get through",
+  optional: "may be blocked",
 } as const;
 
 function flowTable(direction: RequiredFlow["direction"]): string {
@@ -63,11 +73,20 @@ function flowTable(direction: RequiredFlow["direction"]): string {
     flow.title,
     ENDS[flow.from],
     ENDS[flow.to],
-    flow.port === 0 ? "all" : `${flow.protocol.toUpperCase()} ${flow.port}`,
+    flow.protocol === "*" ? "all" : `${flow.protocol.toUpperCase()} ${portsInWords(flow.ports)}`,
     GRADES[flow.grade],
     `\`${flow.id}\``,
+    flow.heading,
   ]);
-  return table(["Use", "From", "To", "Port", "Cut", "Id"], rows);
+  return table(["Use", "From", "To", "Port", "Cut", "Id", "Heading of the article"], rows);
+}
+
+/** Where sources say other numbers; the article decides. */
+function contradictionTable(): string {
+  const rows = REQUIRED_FLOWS.flatMap(({ id, sources = [] }) =>
+    sources.length === 0 ? [] : [[`\`${id}\``, sources.join("; ")]],
+  );
+  return table(["Id", "What the sources say"], rows);
 }
 
 function appTable(): string {

@@ -12,7 +12,7 @@ import { declined, found, type Result } from "../base/problem.ts";
 import { notFound } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
 import { DEPENDENCIES } from "../environment/dependencies.ts";
-import { type FlowEnd, REQUIRED_FLOWS } from "../environment/flows.ts";
+import { type FlowEnd, PROBED_FLOWS } from "../environment/flows.ts";
 import { answer, followOperation, page, refuse, sent } from "./answer.ts";
 import { idInPath, segmentCount } from "./request.ts";
 import { viewsOf } from "./resources.ts";
@@ -136,11 +136,11 @@ function virtualAddresses(plane: ControlPlane, { id, key, name }: Environment): 
 function inbound(plane: ControlPlane, environment: Environment): readonly JsonObject[] {
   const ends = [
     ...new Set(
-      REQUIRED_FLOWS.filter(({ direction }) => direction === "Inbound").map(({ from }) => from),
+      PROBED_FLOWS.filter(({ direction }) => direction === "Inbound").map(({ from }) => from),
     ),
   ];
   return ends.map((end) => {
-    const ports = REQUIRED_FLOWS.filter(
+    const ports = PROBED_FLOWS.filter(
       ({ direction, from }) => direction === "Inbound" && from === end,
     ).map(({ port }) => port);
     return {
@@ -175,7 +175,7 @@ function outbound(): readonly JsonObject[] {
     endpoints: DEPENDENCIES.filter((one) => one.category === category).map(
       ({ address, conversation, domainName }): JsonObject => ({
         domainName,
-        endpointDetails: REQUIRED_FLOWS.filter(
+        endpointDetails: PROBED_FLOWS.filter(
           (flow) => flow.conversation === conversation && flow.direction === "Outbound",
         )
           .map(({ port }): JsonValue => ({

@@ -4,7 +4,7 @@
  * Only what is to be tried. Who tries it is a fabric; what failure means is environment/health.
  */
 import { DEPENDENCIES } from "../environment/dependencies.ts";
-import { REQUIRED_FLOWS, type Conversation, type RequiredFlow } from "../environment/flows.ts";
+import { PROBED_FLOWS, type Conversation, type ProbedFlow } from "../environment/flows.ts";
 import type { Role } from "../environment/kind.ts";
 import { PLATFORM_ADDRESS } from "../environment/ports.ts";
 import { must } from "../base/problem.ts";
@@ -62,7 +62,7 @@ export function probesOf(
   const hosts = blueprint.hosts.filter((host) => host.environment === environment.id);
   const network = networkOf(blueprint, hosts[0]);
   if (network === undefined) return [];
-  return REQUIRED_FLOWS.flatMap((flow, position): readonly Probe[] => {
+  return PROBED_FLOWS.flatMap((flow, position): readonly Probe[] => {
     const base = {
       flow: flow.id,
       environment: environment.id,
@@ -86,7 +86,7 @@ export function probesOf(
             network: network.id,
             address: PLATFORM_ADDRESS as Ipv4,
           },
-          to: { address: host.place.address, port: flow.port, protocol: flow.protocol },
+          to: { address: host.place.address, port: flow.port, protocol: flow.spoken },
         }));
       default:
         return flow.to === "subnet"
@@ -104,7 +104,7 @@ function managementProbes(
   blueprint: Blueprint,
   network: Network,
   hosts: readonly Host[],
-  flow: RequiredFlow,
+  flow: ProbedFlow,
   turn: number,
 ) {
   const addresses = blueprint.internet.managementAddresses;
@@ -120,7 +120,7 @@ function managementProbes(
   return [
     {
       from: { kind: "internet" as const, address: from },
-      to: { address: vip.address, port: flow.port, protocol: flow.protocol },
+      to: { address: vip.address, port: flow.port, protocol: flow.spoken },
     },
   ];
 }
@@ -146,7 +146,7 @@ function internalProbes(hosts: readonly Host[], round: number) {
 function outboundProbes(
   blueprint: Blueprint,
   hosts: readonly Host[],
-  flow: RequiredFlow,
+  flow: ProbedFlow,
   round: number,
 ) {
   const roles = USERS[flow.conversation];
@@ -165,7 +165,7 @@ function outboundProbes(
     {
       name: dependency.domainName,
       from: { kind: "host" as const, name: from.name, address: from.place.address },
-      to: { address, port: flow.port, protocol: flow.protocol },
+      to: { address, port: flow.port, protocol: flow.spoken },
     },
   ];
 }

@@ -22,7 +22,7 @@ import {
   VIP_PORT,
   type SmallWorld,
 } from "../../test/support/worlds.ts";
-import { REQUIRED_FLOWS } from "../environment/flows.ts";
+import { PROBED_FLOWS } from "../environment/flows.ts";
 import type { Cidr, Ipv4 } from "../network/prefix.ts";
 import type { NextHop } from "../network/route.ts";
 import type { Blueprint } from "./blueprint.ts";
@@ -248,7 +248,7 @@ describe("what an environment needs", () => {
     }
     const { blueprint } = compile(wanted(sketch()), EMPTY_LEDGER, 1);
     expect(new Set(environmentProbes(blueprint).map(({ flow }) => flow))).toEqual(
-      new Set(REQUIRED_FLOWS.map(({ id }) => id)),
+      new Set(PROBED_FLOWS.map(({ id }) => id)),
     );
   });
 

@@ -9,7 +9,7 @@
 import type { Blueprint } from "../blueprint/blueprint.ts";
 import { probesOf, type Probe, type ProbeResult } from "../blueprint/probes.ts";
 import { explainProbe } from "../blueprint/walk.ts";
-import { REQUIRED_FLOWS } from "../environment/flows.ts";
+import { PROBED_FLOWS } from "../environment/flows.ts";
 import {
   countFailures,
   FAILED_ROUNDS,
@@ -61,9 +61,9 @@ export class EnvironmentWatch {
     const cut = failed.filter(({ probe }) => !silent.includes(keepAliveHost(probe) ?? ""));
     this.#counts = countFailures(this.#counts, [...new Set(cut.map(({ probe }) => probe.flow))]);
     this.#silentCounts = countFailures(this.#silentCounts, silent);
-    const failures = REQUIRED_FLOWS.filter(
-      ({ id }) => FAILED_ROUNDS <= (this.#counts[id] ?? 0),
-    ).map(({ id }) => causeOf(blueprint, id, cut));
+    const failures = PROBED_FLOWS.filter(({ id }) => FAILED_ROUNDS <= (this.#counts[id] ?? 0)).map(
+      ({ id }) => causeOf(blueprint, id, cut),
+    );
     return {
       // A flow that failed once is neither passed nor cut: the next round decides.
       round: {
@@ -77,7 +77,7 @@ export class EnvironmentWatch {
 }
 
 function causeOf(blueprint: Blueprint, flowId: string, failed: readonly Attempt[]): Cause {
-  const flow = REQUIRED_FLOWS.find(({ id }) => id === flowId);
+  const flow = PROBED_FLOWS.find(({ id }) => id === flowId);
   const attempt = failed.find(({ probe }) => probe.flow === flowId);
   must(flow !== undefined && attempt !== undefined && !attempt.result.ok, "a cut flow failed");
   const { probe, result } = attempt;

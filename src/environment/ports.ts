@@ -27,5 +27,21 @@ export const DEPENDENCY_PORTS = {
   monitoring: 12_000,
 } as const;
 
+/**
+ * What other editions of the sources say of the same ports. The article decides; a verdict names
+ * both (docs/check.md).
+ */
+export const OTHER_EDITIONS = {
+  /** The edition of 2022 has this one for the first of the echo ports. */
+  addressEcho: 7_564,
+  /** `az` and the public templates open these for remote debugging. */
+  remoteDebugging: { low: 4_016, high: 4_022 },
+  /** Lists of the first version had these beside 1433. */
+  sql: [
+    { low: 11_000, high: 11_999 },
+    { low: 14_000, high: 14_999 },
+  ],
+} as const;
+
 /** The platform's own address in every network: resolver and source of load balancer probes. */
 export const PLATFORM_ADDRESS = "168.63.129.16";

@@ -5,7 +5,7 @@ import { planDeployment } from "../../src/arm/template.ts";
 import { listAt, textAt, textsAt } from "../../src/cli/read.ts";
 import { readTemplateFiles } from "../../src/cli/template-file.ts";
 import { readContent } from "../../src/cli/zip-folder.ts";
-import { REQUIRED_FLOWS } from "../../src/environment/flows.ts";
+import { PROBED_FLOWS } from "../../src/environment/flows.ts";
 
 const pathOf = (name: string) => new URL(`../../examples/${name}`, import.meta.url).pathname;
 
@@ -53,9 +53,9 @@ describe.each(["external", "internal"])("the example %s", (name) => {
       property(rule, "properties"),
     );
     // The platform's own resolver is outside the reach of rules.
-    const uncovered = REQUIRED_FLOWS.filter(
-      ({ direction, port, protocol }) =>
-        !rules.some((rule) => allows(rule, { direction, port, protocol })),
+    const uncovered = PROBED_FLOWS.filter(
+      ({ direction, port, spoken }) =>
+        !rules.some((rule) => allows(rule, { direction, port, protocol: spoken })),
     );
     expect(uncovered.map(({ id }) => id)).toEqual([]);
   });
