@@ -6,7 +6,7 @@
  */
 import type { Problem } from "../base/problem.ts";
 import { FIRST_HOST_OFFSET } from "../environment/addresses.ts";
-import { isPublished } from "../network/evaluate.ts";
+import { isPublished } from "../network/meaning.ts";
 import { contains, encloses, ipv4ToNumber, overlap, rangeOf } from "../network/prefix.ts";
 import type { Blueprint, Host, Network, Subnet } from "./blueprint.ts";
 

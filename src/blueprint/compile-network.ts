@@ -12,7 +12,7 @@ import {
   type Cidr,
   type Ipv4,
 } from "../network/prefix.ts";
-import { isPublished } from "../network/evaluate.ts";
+import { isPublished } from "../network/meaning.ts";
 import { effectiveRoutes } from "../network/select-route.ts";
 import { defaultRules, type SecurityRule } from "../network/rule.ts";
 import type { Network, Subnet } from "./blueprint.ts";

@@ -5,7 +5,8 @@
  * balancer, inbound gate of the receiver, and the way back. Nothing is sent.
  */
 import { PLATFORM_ADDRESS } from "../environment/ports.ts";
-import { compileRules, type Evaluate, type Packet } from "../network/evaluate.ts";
+import { compileRules, type Evaluate } from "../network/evaluate.ts";
+import type { Packet } from "../network/packet-set.ts";
 import { contains, type Ipv4 } from "../network/prefix.ts";
 import type { Route } from "../network/route.ts";
 import { isPrivate, selectRoute } from "../network/select-route.ts";

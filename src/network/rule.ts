@@ -4,7 +4,9 @@
  *
  * @article Network Security Groups
  */
+import type { AnyIp } from "./address-set.ts";
 import type { Cidr } from "./prefix.ts";
+import type { Cidr6 } from "./prefix6.ts";
 
 export type Protocol = "Tcp" | "Udp" | "Icmp" | "Esp" | "Ah" | "*";
 export type Direction = "Inbound" | "Outbound";
@@ -16,10 +18,11 @@ export type PortRange = { readonly low: number; readonly high: number };
 export type AddressMatch =
   | { readonly kind: "any" }
   | { readonly kind: "prefix"; readonly prefix: Cidr }
-  /** An IPv6 prefix: kept, and matches no IPv4 packet. */
-  | { readonly kind: "prefix6"; readonly text: string }
+  | { readonly kind: "prefix6"; readonly prefix: Cidr6 }
   /** The published spelling of the tag, `AppServiceManagement`. */
-  | { readonly kind: "tag"; readonly tag: string };
+  | { readonly kind: "tag"; readonly tag: string }
+  /** An application security group: the addresses of its members, found by whoever compiled the rule. */
+  | { readonly kind: "asg"; readonly id: string; readonly addresses: readonly AnyIp[] };
 
 export type SecurityRule = {
   readonly name: string;
@@ -37,6 +40,10 @@ export type SecurityRule = {
   readonly destinations: readonly AddressMatch[];
   readonly destinationPorts: readonly PortRange[];
 };
+
+/** What a packet can be of; `*` in a rule is all of these. Only the first two have ports. */
+export const PROTOCOLS = ["Tcp", "Udp", "Icmp", "Esp", "Ah"] as const;
+export type IpProtocol = (typeof PROTOCOLS)[number];
 
 export const ANY_PORT: PortRange = { low: 0, high: 65_535 };
 

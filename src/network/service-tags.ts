@@ -5,7 +5,7 @@
  * same shape. Where the text comes from is not known here.
  */
 import { declined, found, must, type Result } from "../base/problem.ts";
-import { COMPUTED_TAGS, PLATFORM_TAGS } from "./evaluate.ts";
+import { COMPUTED_TAGS, PLATFORM_TAGS } from "./meaning.ts";
 import { parseCidr, type Cidr } from "./prefix.ts";
 
 export type ServiceTags = {

@@ -14,6 +14,7 @@ import type {
 } from "../../src/blueprint/blueprint.ts";
 import type { Flow } from "../../src/blueprint/walk.ts";
 import type { Cidr, Ipv4 } from "../../src/network/prefix.ts";
+import type { Cidr6 } from "../../src/network/prefix6.ts";
 import type { NextHop } from "../../src/network/route.ts";
 import {
   ANY_PORT,
@@ -246,7 +247,7 @@ function randomMatches(random: Random): readonly AddressMatch[] {
       case 3:
         return { kind: "tag", tag: random.one(["Near", "Far"]) };
       case 4:
-        return { kind: "prefix6", text: "2001:db8::/32" };
+        return { kind: "prefix6", prefix: "2001:db8::/32" as Cidr6 };
       default:
         return { kind: "prefix", prefix: random.one(PREFIXES) };
     }

@@ -1,5 +1,6 @@
 /** Network security groups and their rules: bodies to resources and back. */
 import { ProblemError } from "../../base/problem.ts";
+import { parseCidr6 } from "../../network/prefix6.ts";
 import { parseCidr } from "../../network/prefix.ts";
 import {
   type AddressMatch,
@@ -187,7 +188,10 @@ const SPECIAL_TAGS = ["VirtualNetwork", "Internet", "AzureLoadBalancer"];
 function addressOf(text: string, path: string, body: Body, context: ParseContext): AddressMatch {
   if (text === "*" || text.toLowerCase() === "any") return { kind: "any" };
   if (/^[\da-f]*:[\da-f:.]*(\/\d+)?$/i.test(text))
-    return { kind: "prefix6", text: text.toLowerCase() };
+    return {
+      kind: "prefix6",
+      prefix: body.accept(path, parseCidr6(text), "SecurityRuleInvalidAddressPrefix"),
+    };
   if (/^\d/.test(text))
     return {
       kind: "prefix",

@@ -5,7 +5,9 @@
  * is invalid and dropped, and the next datagram of a UDP flow is new and judged by the rules.
  */
 import type { Subnet } from "../../../blueprint/blueprint.ts";
-import { compileRules, type Packet, type TagMeaning } from "../../../network/evaluate.ts";
+import { compileRules } from "../../../network/evaluate.ts";
+import type { TagMeaning } from "../../../network/meaning.ts";
+import type { Packet } from "../../../network/packet-set.ts";
 import { contains, numberToIpv4, type Ipv4 } from "../../../network/prefix.ts";
 import type { NetfilterSocket } from "./netfilter.ts";
 import { attributesOf, NetlinkWriter, NLM_F_DUMP, type Attributes } from "./netlink-writer.ts";
@@ -26,7 +28,7 @@ const PROTOCOLS: Readonly<Record<number, Packet["protocol"]>> = {
   51: "Ah",
 };
 
-type Tuple = Packet;
+type Tuple = Packet & { readonly from: Ipv4; readonly to: Ipv4 };
 type Entry = { readonly original: Tuple; readonly reply: Tuple; readonly attributes: Attributes };
 
 /** @param subnets those whose rules changed and whose group wants flows judged again */
@@ -41,7 +43,7 @@ export function cutDeniedFlows(
   const denied = readEntries(netfilter).filter(({ original, reply }) =>
     gates.some(({ prefix, evaluate }) => {
       // Outbound rules see what the sender wrote, inbound rules who really receives.
-      const received: Packet = { ...original, to: reply.from, toPort: reply.fromPort };
+      const received: Tuple = { ...original, to: reply.from, toPort: reply.fromPort };
       return (
         (contains(prefix, original.from) && evaluate("Outbound", original)?.access === "Deny") ||
         (contains(prefix, received.to) && evaluate("Inbound", received)?.access === "Deny")

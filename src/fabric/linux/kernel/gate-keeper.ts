@@ -8,13 +8,13 @@
  */
 import type { Network, Subnet } from "../../../blueprint/blueprint.ts";
 import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
-import type { TagMeaning } from "../../../network/evaluate.ts";
+import type { TagMeaning } from "../../../network/meaning.ts";
 import type { AddressRange, Ipv4 } from "../../../network/prefix.ts";
 import { cutDeniedFlows } from "./conntrack.ts";
 import { GATES, rulesAt, TABLE_NAME, tableRules, type Gate } from "./gates.ts";
 import { countedRule, setsOf, TableMessages, type SetKind, type TableRule } from "./nf-tables.ts";
 import { MOST_BYTES, NetfilterSocket } from "./netfilter.ts";
-import { tagRangesOf, type Tags } from "./tag-ranges.ts";
+import type { Tags } from "./tags.ts";
 
 /** A chain as it stands in the kernel; its rules in order. */
 type Standing = { readonly chain: string; readonly rules: readonly PlacedRule[] };
@@ -75,7 +75,6 @@ export class GateKeeper {
     newSets: Map<string, string>,
     builds: Buffer[],
   ): readonly Change[] {
-    const tagRanges = tagRangesOf(meaning);
     const nameSet = (kind: SetKind, ranges: readonly AddressRange[]) =>
       this.#setFor(kind, ranges, newSets, builds);
     const gone = [...this.#standing.values()]
@@ -85,7 +84,7 @@ export class GateKeeper {
       GATES.flatMap((gate): readonly Change[] => {
         const { index } = subnet;
         const before = this.#standing.get(keyOf(gate, index));
-        const rules = tableRules(rulesAt(gate, subnet), tagRanges, nameSet).map((rule) => ({
+        const rules = tableRules(rulesAt(gate, subnet), meaning, nameSet).map((rule) => ({
           rule,
           key: JSON.stringify(rule),
         }));

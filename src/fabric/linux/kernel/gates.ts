@@ -6,7 +6,9 @@
  *
  * @article Network Security Groups
  */
-import { isAnyPort, merge, namesPlatform, rangesOf } from "../../../network/evaluate.ts";
+import { namesPlatform, setOfMatches, type TagMeaning } from "../../../network/meaning.ts";
+import { isAllPorts, PORTS } from "../../../network/packet-set.ts";
+import { RANGES4 } from "../../../network/address-set.ts";
 import type { AddressRange } from "../../../network/prefix.ts";
 import { selectRoute } from "../../../network/select-route.ts";
 import type { AddressMatch, Direction, PortRange, SecurityRule } from "../../../network/rule.ts";
@@ -88,13 +90,13 @@ export function rulesAt(gate: Gate, subnet: Subnet): readonly SecurityRule[] {
 /** One rule of nf_tables for each security rule that any IPv4 packet can match. */
 export function tableRules(
   rules: readonly SecurityRule[],
-  tagRanges: (tag: string) => readonly AddressRange[],
+  meaning: TagMeaning,
   nameSet: NameSet,
 ): readonly TableRule[] {
   return rules.flatMap((rule) => {
-    const from = addressMatch("source", rule.sources, tagRanges, nameSet);
+    const from = addressMatch("source", rule.sources, meaning, nameSet);
     const seen = rule.direction === "Outbound" ? "original destination" : "destination";
-    const to = addressMatch(seen, rule.destinations, tagRanges, nameSet);
+    const to = addressMatch(seen, rule.destinations, meaning, nameSet);
     const how = protocolMatch(rule, nameSet);
     if (from === undefined || to === undefined || how === undefined) return [];
     const verdict = rule.access === "Allow" ? "return" : "drop";
@@ -163,7 +165,7 @@ function protocolMatch(
   { direction, protocol, sourcePorts, destinationPorts }: SecurityRule,
   nameSet: NameSet,
 ): readonly Expression[] | undefined {
-  const anyPorts = isAnyPort(sourcePorts) && isAnyPort(destinationPorts);
+  const anyPorts = [sourcePorts, destinationPorts].every((one) => isAllPorts(PORTS.normal(one)));
   const ports = [
     ...portMatch("source port", sourcePorts, nameSet),
     ...portMatch(
@@ -190,7 +192,8 @@ function portMatch(
   ports: readonly PortRange[],
   nameSet: NameSet,
 ): readonly Expression[] {
-  return isAnyPort(ports) ? [] : [rangesMatch(match, merge(ports), "ports", nameSet)];
+  const ranges = PORTS.normal(ports);
+  return isAllPorts(ranges) ? [] : [rangesMatch(match, ranges, "ports", nameSet)];
 }
 
 /**
@@ -200,15 +203,11 @@ function portMatch(
 function addressMatch(
   match: Field,
   matches: readonly AddressMatch[],
-  tagRanges: (tag: string) => readonly AddressRange[],
+  meaning: TagMeaning,
   nameSet: NameSet,
 ): readonly Expression[] | undefined {
-  if (matches.some(({ kind }) => kind === "any")) return [];
-  const [only] = matches;
-  const ranges =
-    matches.length === 1 && only?.kind === "tag"
-      ? tagRanges(only.tag)
-      : rangesOf(matches, tagRanges);
+  const ranges = setOfMatches(matches, meaning).v4;
+  if (RANGES4.covers(ranges, RANGES4.everything)) return [];
   return ranges.length === 0 ? undefined : [rangesMatch(match, ranges, "addresses", nameSet)];
 }
 

@@ -25,7 +25,7 @@ import { hostPrefix, MAIN_TABLE, Rtnetlink, type KernelRoute } from "./netlink.t
 import { Nft } from "./nft.ts";
 import { spaceOf } from "./space.ts";
 import { applySettings, trackStrictly } from "./sysctl.ts";
-import { tagsNamed, type Tags } from "./tag-ranges.ts";
+import { tagsNamed, type Tags } from "./tags.ts";
 import type { DeniedCount, Space } from "./kernel.ts";
 
 /** Indexes of links are chosen, so that nobody has to look them up. */

@@ -19,6 +19,7 @@ import {
   type PortRange,
   type SecurityRule,
 } from "../../../network/rule.ts";
+import type { Cidr6 } from "../../../network/prefix6.ts";
 import type { Kernel, Space, SpaceName } from "./kernel.ts";
 import { tcpSocket } from "./libc.ts";
 import { Rtnetlink } from "./netlink.ts";
@@ -188,7 +189,7 @@ export function network(
 /** Words for addresses: `any`, a tag, a prefix, or an IPv6 prefix. */
 function address(word: string): AddressMatch {
   if (word === "any") return { kind: "any" };
-  if (word.includes(":")) return { kind: "prefix6", text: word };
+  if (word.includes(":")) return { kind: "prefix6", prefix: word as Cidr6 };
   if (/^\d/.test(word))
     return { kind: "prefix", prefix: (word.includes("/") ? word : `${word}/32`) as Cidr };
   return { kind: "tag", tag: word };
