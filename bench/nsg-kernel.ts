@@ -106,7 +106,6 @@ function networkWith(rules: readonly SecurityRule[]): Network {
     name: "net",
     index: 1,
     prefixes,
-    virtualNetwork: prefixes,
     subnets: [
       {
         id: "one",
@@ -114,6 +113,7 @@ function networkWith(rules: readonly SecurityRule[]): Network {
         index: 1,
         prefix: "10.0.1.0/24" as Cidr,
         rules: byPriority,
+        virtualNetwork: prefixes,
         flushConnection: false,
         routes: [],
       },

@@ -55,6 +55,11 @@ export type NetworkSecurityGroup = Located & {
   readonly flushConnection: boolean;
 };
 
+/** A name for interfaces; which belong to it, they say themselves. */
+export type ApplicationSecurityGroup = Located & {
+  readonly type: "Microsoft.Network/applicationSecurityGroups";
+};
+
 export type SecurityRuleResource = Common & {
   readonly type: "Microsoft.Network/networkSecurityGroups/securityRules";
   readonly group: Reference;
@@ -99,6 +104,7 @@ export type NetworkInterface = Located & {
     readonly subnet: Reference;
     /** Absent: the platform chooses (Dynamic). */
     readonly address?: Ipv4;
+    readonly applicationSecurityGroups: readonly Reference[];
     readonly publicIpAddress?: Reference;
   }[];
 };
@@ -181,6 +187,7 @@ export type Resource =
   | Subnet
   | NetworkSecurityGroup
   | SecurityRuleResource
+  | ApplicationSecurityGroup
   | RouteTable
   | RouteResource
   | PublicIpAddress

@@ -70,6 +70,27 @@ const rule = (more: JsonObject): JsonObject => ({
   },
 });
 
+describe("application security groups", () => {
+  const group = `${GROUP}/Microsoft.Network/applicationSecurityGroups/web`;
+  const nsg = `${GROUP}/Microsoft.Network/networkSecurityGroups/n`;
+  const groups = { sourceApplicationSecurityGroups: [{ id: group }] };
+
+  test("a rule names them alone on its side, and gives them back", () => {
+    const world = openWorld();
+    world.put(group, { location: "x" });
+    world.put(nsg, { location: "x" });
+    world.put(`${nsg}/securityRules/r`, rule({ ...groups, sourceAddressPrefix: null }));
+    const id = `${nsg}/securityRules/r`;
+    expect(
+      world.one("Microsoft.Network/networkSecurityGroups/securityRules", id).rule,
+    ).toMatchObject({ sources: [{ kind: "asg", id: group, addresses: [] }] });
+    expect(world.show(id)).toMatchObject({ properties: groups });
+    expect(world.refusal(id, rule(groups))?.code).toBe(
+      "SecurityRuleParameterContainsUnsupportedCombination",
+    );
+  });
+});
+
 describe("networks", () => {
   test("a network's subnets become resources of their own, and stay when not named", () => {
     const world = openWorld();

@@ -14,6 +14,10 @@ import { formatResourceId, type ResourceId, typeOf } from "./ids.ts";
 import { isJsonObject, type JsonObject, type JsonValue, property } from "./json.ts";
 import type { Resource } from "./resources.ts";
 import {
+  parseApplicationSecurityGroup,
+  renderApplicationSecurityGroup,
+} from "./types/application-groups.ts";
+import {
   parseNetworkInterface,
   parsePublicIpAddress,
   renderNetworkInterface,
@@ -62,6 +66,7 @@ const PARSERS: Readonly<
   "Microsoft.Network/virtualNetworks/subnets": parseSubnet,
   "Microsoft.Network/networkSecurityGroups": parseSecurityGroup,
   "Microsoft.Network/networkSecurityGroups/securityRules": parseSecurityRule,
+  "Microsoft.Network/applicationSecurityGroups": parseApplicationSecurityGroup,
   "Microsoft.Network/routeTables": parseRouteTable,
   "Microsoft.Network/routeTables/routes": parseRoute,
   "Microsoft.Network/publicIPAddresses": parsePublicIpAddress,
@@ -113,6 +118,8 @@ export function renderResource(resource: Resource, context: RenderContext): Json
       return renderSecurityGroup(resource, context);
     case "Microsoft.Network/networkSecurityGroups/securityRules":
       return renderSecurityRule(resource, context);
+    case "Microsoft.Network/applicationSecurityGroups":
+      return renderApplicationSecurityGroup(resource, context);
     case "Microsoft.Network/routeTables":
       return renderRouteTable(resource, context);
     case "Microsoft.Network/routeTables/routes":

@@ -37,8 +37,6 @@ export type Network = {
   /** 1.. and kept while the network lives: kernel objects are named after it. */
   readonly index: number;
   readonly prefixes: readonly Cidr[];
-  /** What the tag VirtualNetwork means in this network. */
-  readonly virtualNetwork: readonly Cidr[];
   readonly subnets: readonly Subnet[];
   readonly publicAddresses: readonly PublicAddress[];
   readonly translations: readonly Translation[];
@@ -50,6 +48,8 @@ export type Subnet = {
   /** 1..200 and kept while the subnet lives: interface group, mark and table are made of it. */
   readonly index: number;
   readonly prefix: Cidr;
+  /** What the tag VirtualNetwork means here; 168.63.129.16 comes with it. */
+  readonly virtualNetwork: readonly Cidr[];
   /** Absent: no group is attached, everything passes. Sorted by direction and priority. */
   readonly rules?: readonly SecurityRule[];
   /** True: a change of rules is applied to established flows too. */
@@ -98,6 +98,13 @@ export type Host = {
   readonly incarnation?: number;
   /** Passes on packets that are not its own: a virtual appliance. */
   readonly forwards: boolean;
+  /**
+   * Of the group at its interface: tried after the subnet's inbound rules and before its outbound
+   * ones. Absent: no group is attached, everything passes.
+   */
+  readonly rules?: readonly SecurityRule[];
+  /** As for a subnet, of the interface's group. */
+  readonly flushConnection?: boolean;
   /** What it passes on to public addresses carries its own address: a firewall. */
   readonly translates?: boolean;
   /** Of the plan's size; absent for infrastructure. All programs of the host share them. */

@@ -138,22 +138,22 @@ export const INVARIANTS: Readonly<Record<string, (blueprint: Blueprint) => reado
     );
   },
 
-  "rules are sorted and priorities unique per direction": ({ networks }) =>
-    everySubnet(networks)
+  "rules are sorted and priorities unique per direction": (blueprint) =>
+    guarded(blueprint)
       .filter(({ rules = [] }) =>
         rules.some((rule, position) => {
           const next = rules[position + 1];
           return next?.direction === rule.direction && next.priority <= rule.priority;
         }),
       )
-      .map(({ id }) => id),
+      .map(({ name }) => name),
 
-  "every tag that a rule names is known": ({ networks, tags }) =>
-    everySubnet(networks)
+  "every tag that a rule names is known": (blueprint) =>
+    guarded(blueprint)
       .flatMap(({ rules = [] }) => rules)
       .flatMap(({ sources, destinations }) => [...sources, ...destinations])
       .flatMap((match) => (match.kind === "tag" ? [match.tag] : []))
-      .filter((tag) => isPublished(tag) && tags[tag] === undefined),
+      .filter((tag) => isPublished(tag) && blueprint.tags[tag] === undefined),
 
   "one route of a prefix is active": ({ networks }) =>
     everySubnet(networks).flatMap(({ id, routes }) =>
@@ -194,6 +194,11 @@ function portsOf({ programs }: Host): readonly number[] {
 
 function environmentOf(host: Host): string {
   return host.environment ?? "";
+}
+
+/** Subnets and hosts: groups may stand at both. */
+function guarded({ networks, hosts }: Blueprint): readonly (Subnet | Host)[] {
+  return [...everySubnet(networks), ...hosts];
 }
 
 function everySubnet(networks: readonly Network[]): readonly Subnet[] {

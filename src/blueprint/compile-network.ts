@@ -3,6 +3,7 @@
  *
  * Hosts and translations are not decided here.
  */
+import { keyOf } from "../arm/ids.ts";
 import type { ResourceOf } from "../arm/resources.ts";
 import {
   cidrAround,
@@ -13,8 +14,9 @@ import {
   type Ipv4,
 } from "../network/prefix.ts";
 import { isPublished } from "../network/meaning.ts";
-import { effectiveRoutes } from "../network/select-route.ts";
-import { defaultRules, type SecurityRule } from "../network/rule.ts";
+import { effectiveRoutes, type UserRoute } from "../network/select-route.ts";
+import { defaultRules, type AddressMatch, type SecurityRule } from "../network/rule.ts";
+import { virtualNetworkReadings } from "../network/virtual-network.ts";
 import type { Network, Subnet } from "./blueprint.ts";
 import type { LedgerDraft } from "./ledger.ts";
 import type { Declared, Wanted } from "./wanted.ts";
@@ -24,17 +26,17 @@ export function compileNetwork(
   wanted: Wanted,
   ledger: LedgerDraft,
   network: ResourceOf<"Microsoft.Network/virtualNetworks">,
+  members: GroupMembers,
 ): Omit<Network, "publicAddresses" | "translations"> {
   const subnets = declared
     .all("Microsoft.Network/virtualNetworks/subnets")
     .filter((subnet) => subnet.network.key === network.key)
-    .map((subnet) => compileSubnet(declared, wanted, ledger, network, subnet));
+    .map((subnet) => compileSubnet(declared, wanted, ledger, network, subnet, members));
   return {
     id: network.id,
     name: network.name,
     index: ledger.number("network", network.key),
     prefixes: network.prefixes,
-    virtualNetwork: network.prefixes,
     subnets,
   };
 }
@@ -45,19 +47,41 @@ function compileSubnet(
   ledger: LedgerDraft,
   network: ResourceOf<"Microsoft.Network/virtualNetworks">,
   subnet: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">,
+  members: GroupMembers,
 ): Subnet {
-  const group = declared.find(
-    "Microsoft.Network/networkSecurityGroups",
-    subnet.networkSecurityGroup?.key,
-  );
+  const userRoutes = userRoutesOf(declared, wanted, subnet);
+  const [realised] = virtualNetworkReadings({
+    prefixes: network.prefixes,
+    peered: [],
+    onPremises: [],
+    userRoutes,
+  });
   return {
     id: subnet.id,
     name: subnet.name,
     index: ledger.number(`subnet of ${network.key}`, subnet.key),
     prefix: subnet.prefix,
-    ...(group === undefined ? {} : { rules: rulesOf(declared, group) }),
-    flushConnection: group?.flushConnection ?? false,
-    routes: routesOf(declared, wanted, network.prefixes, subnet),
+    virtualNetwork: realised.prefixes,
+    flushConnection: false,
+    ...gateOf(declared, subnet.networkSecurityGroup?.key, members),
+    routes: effectiveRoutes({ prefixes: network.prefixes, userRoutes }),
+  };
+}
+
+/** Addresses of the interfaces in each application security group, by its key. */
+export type GroupMembers = ReadonlyMap<string, readonly Ipv4[]>;
+
+/** What a group means for the subnet or interface it is attached to; nothing where there is none. */
+export function gateOf(
+  declared: Declared,
+  groupKey: string | undefined,
+  members: GroupMembers,
+): { readonly rules?: readonly SecurityRule[]; readonly flushConnection?: boolean } {
+  const group = declared.find("Microsoft.Network/networkSecurityGroups", groupKey);
+  if (group === undefined) return {};
+  return {
+    rules: rulesOf(declared, group, members),
+    flushConnection: group.flushConnection,
   };
 }
 
@@ -65,24 +89,32 @@ function compileSubnet(
 function rulesOf(
   declared: Declared,
   group: ResourceOf<"Microsoft.Network/networkSecurityGroups">,
+  members: GroupMembers,
 ): readonly SecurityRule[] {
+  const filled = (matches: readonly AddressMatch[]) =>
+    matches.map((match) =>
+      match.kind === "asg" ? { ...match, addresses: members.get(keyOf(match.id)) ?? [] } : match,
+    );
   const own = declared
     .all("Microsoft.Network/networkSecurityGroups/securityRules")
     .filter((rule) => rule.group.key === group.key)
-    .map(({ rule }) => rule);
+    .map(({ rule: { sources, destinations, ...rule } }) => ({
+      ...rule,
+      sources: filled(sources),
+      destinations: filled(destinations),
+    }));
   return [...own, ...defaultRules(group.id)].sort((a, b) =>
     a.direction === b.direction ? a.priority - b.priority : a.direction < b.direction ? -1 : 1,
   );
 }
 
-function routesOf(
+function userRoutesOf(
   declared: Declared,
   wanted: Wanted,
-  prefixes: readonly Cidr[],
   subnet: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">,
-) {
+): readonly UserRoute[] {
   const table = declared.find("Microsoft.Network/routeTables", subnet.routeTable?.key);
-  const userRoutes = declared
+  return declared
     .all("Microsoft.Network/routeTables/routes")
     .filter((route) => table !== undefined && route.table.key === table.key)
     .flatMap(({ name, destination, nextHop, table: { id } }) => {
@@ -90,17 +122,16 @@ function routesOf(
         destination.kind === "prefix" ? [destination.prefix] : (wanted.tag(destination.tag) ?? []);
       return to.map((prefix) => ({ name, prefix, nextHop, table: id }));
     });
-  return effectiveRoutes({ prefixes, userRoutes });
 }
 
-/** Published tags that rules of these networks name. */
+/** Published tags that rules of subnets and interfaces name. */
 export function tagsInUse(
   wanted: Wanted,
-  networks: readonly Pick<Network, "subnets">[],
+  guarded: readonly { readonly rules?: readonly SecurityRule[] }[],
 ): Readonly<Record<string, readonly Cidr[]>> {
   const names = new Set(
-    networks
-      .flatMap(({ subnets }) => subnets.flatMap(({ rules }) => rules ?? []))
+    guarded
+      .flatMap(({ rules }) => rules ?? [])
       .flatMap(({ sources, destinations }) => [...sources, ...destinations])
       .flatMap((match) => (match.kind === "tag" ? [match.tag] : [])),
   );

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   idOf,
   machine,
+  secondSubnet,
   NETWORK_ID,
   sketch,
   wanted,
@@ -23,6 +24,36 @@ describe("compiling resources to a blueprint", () => {
   test("every blueprint keeps its promises", () => {
     for (const of of [{}, { kind: "Internal" as const }, { instances: 0 }, { instances: 45 }])
       expect(checkBlueprint(compiled(of).blueprint)).toEqual([]);
+  });
+
+  test("an application security group means the addresses of its members, wherever it is named", () => {
+    const group = idOf("Microsoft.Network/applicationSecurityGroups", "web");
+    const subnet = `${NETWORK_ID}/subnets/vms`;
+    const vm = machine("vm", subnet, { address: "10.0.2.9", applicationGroup: group });
+    const match = { kind: "asg", id: group.toUpperCase(), addresses: [] } as const;
+    const extra = [secondSubnet(subnet), vm];
+    const { blueprint } = compiled({ rules: [{ name: "Web", sources: [match] }], extra });
+    expect(checkBlueprint(blueprint)).toEqual([]);
+    expect(blueprint.networks[0]?.subnets[0]?.rules?.[0]?.sources).toEqual([
+      { ...match, addresses: ["10.0.2.9"] },
+    ]);
+  });
+
+  test("a group at an interface becomes its host's, default rules included", () => {
+    const nsg = idOf("Microsoft.Network/networkSecurityGroups", "nsg");
+    const subnet = `${NETWORK_ID}/subnets/vms`;
+    const extra = [secondSubnet(subnet), machine("vm", subnet, { group: nsg })];
+    const { blueprint } = compiled({ rules: [{ name: "Web" }], extra });
+    const host = blueprint.hosts.find(({ name }) => name === "vm");
+    expect(host?.rules?.map(({ name }) => name)).toEqual([
+      "Web",
+      "AllowVnetInBound",
+      "AllowAzureLoadBalancerInBound",
+      "DenyAllInBound",
+      "AllowVnetOutBound",
+      "AllowInternetOutBound",
+      "DenyAllOutBound",
+    ]);
   });
 
   test("hosts and the platform's five make the addresses the article counts", () => {

@@ -24,7 +24,14 @@ import type {
   Translation,
 } from "./blueprint.ts";
 import { compileEnvironment, publicAddress } from "./compile-environment.ts";
-import { compileNetwork, single, tagsInUse, visitorAddress } from "./compile-network.ts";
+import {
+  compileNetwork,
+  gateOf,
+  single,
+  tagsInUse,
+  visitorAddress,
+  type GroupMembers,
+} from "./compile-network.ts";
 import { lastHostOffset, LedgerDraft, type Ledger } from "./ledger.ts";
 import { Declared, type Wanted } from "./wanted.ts";
 
@@ -40,10 +47,12 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
   const declared = new Declared(wanted.resources);
   const ledger = new LedgerDraft(before);
   const problems: Record<string, Problem> = {};
-  const networks = declared
-    .all("Microsoft.Network/virtualNetworks")
-    .map((network) => ({ key: network.key, ...compileNetwork(declared, wanted, ledger, network) }));
   const machines = compileMachines(declared, ledger, problems);
+  const members = membersOf(machines);
+  const networks = declared.all("Microsoft.Network/virtualNetworks").map((network) => ({
+    key: network.key,
+    ...compileNetwork(declared, wanted, ledger, network, members),
+  }));
   const environments = declared
     .all("Microsoft.Web/hostingEnvironments")
     .filter(({ key }) => wanted.runs(key))
@@ -67,6 +76,10 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
     );
     return { ...network, publicAddresses, translations };
   });
+  const machineHosts = machines.map(({ host, group }) => ({
+    ...host,
+    ...gateOf(declared, group, members),
+  }));
   const dependencies = compileDependencies(wanted);
   const names = Object.assign(
     {},
@@ -75,7 +88,7 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
   ) as Record<string, Ipv4>;
   const blueprint: Blueprint = {
     generation,
-    tags: tagsInUse(wanted, full),
+    tags: tagsInUse(wanted, [...full.flatMap(({ subnets }) => subnets), ...machineHosts]),
     internet: {
       clientAddress: CLIENT_ADDRESS,
       managementAddresses: managementAddresses(wanted),
@@ -85,7 +98,7 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
     hosts: [
       ...endpointHosts(wanted, dependencies, names),
       ...networks.flatMap((network) => visitorOf(ledger, network)),
-      ...machines.map(({ host }) => host),
+      ...machineHosts,
       ...environments.flatMap(({ hosts }) => hosts),
     ],
   };
@@ -186,6 +199,10 @@ function visitorOf(
 type Machine = {
   readonly host: Host;
   readonly subnet: string;
+  /** Key of the group at its interface. */
+  readonly group: string | undefined;
+  /** Keys of the application security groups it belongs to. */
+  readonly memberOf: readonly string[];
   readonly source: readonly PublicAddress[];
 };
 
@@ -195,10 +212,12 @@ type MachineSketch = Pick<
   "id" | "key" | "name" | "forwards"
 > & {
   readonly translates: boolean;
+  readonly group: string | undefined;
+  readonly memberOf: readonly string[];
   readonly configuration:
     | Omit<
         ResourceOf<"Microsoft.Network/networkInterfaces">["configurations"][number],
-        "name" | "primary"
+        "name" | "primary" | "applicationSecurityGroups"
       >
     | undefined;
 };
@@ -207,6 +226,10 @@ function machinesIn(declared: Declared): readonly MachineSketch[] {
   const interfaces = declared.all("Microsoft.Network/networkInterfaces").map((machine) => ({
     ...machine,
     translates: false,
+    group: machine.networkSecurityGroup?.key,
+    memberOf: machine.configurations.flatMap(({ applicationSecurityGroups }) =>
+      applicationSecurityGroups.map(({ key }) => key),
+    ),
     configuration:
       machine.configurations.find(({ primary }) => primary) ?? machine.configurations[0],
   }));
@@ -214,7 +237,7 @@ function machinesIn(declared: Declared): readonly MachineSketch[] {
     .all("DeclaredOnly")
     .filter(isForwardingFirewall)
     .map(({ id, key, name, body }) => ({
-      ...{ id, key, name, forwards: true, translates: true },
+      ...{ id, key, name, forwards: true, translates: true, group: undefined, memberOf: [] },
       configuration: firewallPlace(body),
     }));
   return [...interfaces, ...firewalls];
@@ -270,8 +293,16 @@ function compileMachines(
       ...(machine.translates ? { translates: true } : {}),
       programs: [],
     };
-    return [{ host, subnet: subnet.key, source }];
+    const { group, memberOf } = machine;
+    return [{ host, subnet: subnet.key, group, memberOf, source }];
   });
+}
+
+function membersOf(machines: readonly Machine[]): GroupMembers {
+  const members = new Map<string, Ipv4[]>();
+  for (const { host, memberOf } of machines)
+    for (const key of memberOf) members.set(key, [...(members.get(key) ?? []), host.place.address]);
+  return members;
 }
 
 function machineAddress(

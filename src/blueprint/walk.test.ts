@@ -29,7 +29,7 @@ import type { Blueprint } from "./blueprint.ts";
 import { compile } from "./compile.ts";
 import { EMPTY_LEDGER } from "./ledger.ts";
 import { probesOf, type Probe } from "./probes.ts";
-import { explainProbe, walk } from "./walk.ts";
+import { explainProbe, flowOf, walk } from "./walk.ts";
 
 const sentence = (world: SmallWorld, one: Probe) => explainProbe(smallWorld(world), one)?.sentence;
 const at = (address: Ipv4) => [{ kind: "prefix", prefix: `${address}/32` as Cidr }] as const;
@@ -63,6 +63,27 @@ describe("gates on a packet's way", () => {
     expect(sentence({ rules: [] }, AT_VIP)).toBe(
       "denied by rule DenyAllInBound (priority 65500, inbound) of small-nsg",
     );
+  });
+
+  test("a group at an interface is asked after the subnet's coming in, before it going out", () => {
+    const deny = (direction: "Inbound" | "Outbound") =>
+      rule({ name: `Cut${direction}`, access: "Deny", direction });
+    const small = smallWorld({ rules: [deny("Outbound")] });
+    const world = (rules: Blueprint["hosts"][number]["rules"]): Blueprint => ({
+      ...small,
+      hosts: small.hosts.map((host) =>
+        host.name === "bob" && rules !== undefined ? { ...host, rules } : host,
+      ),
+    });
+    const fromBob = probe({ kind: "host", name: "bob", address: BOB }, CAROL);
+    expect(explainProbe(world([deny("Inbound")]), probe(FROM_CAROL, BOB))?.name).toBe("CutInbound");
+    expect(explainProbe(world(undefined), probe(FROM_CAROL, BOB))).toBeUndefined();
+    const steps = (rules: Parameters<typeof world>[0]) =>
+      walk(world(rules), flowOf(fromBob)).steps.map(({ at }) => at);
+    expect(steps([rule({ name: "Out", access: "Allow", direction: "Outbound" })])).toEqual([
+      "outbound gate of bob",
+      "outbound gate of near",
+    ]);
   });
 
   test("inbound rules see the target's address and port, behind the VIP", () => {

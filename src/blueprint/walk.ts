@@ -58,7 +58,7 @@ export function walk(blueprint: Blueprint, flow: Flow): Walk {
 
 /** For many flows through one blueprint: each gate is compiled once. */
 export function openWalk(blueprint: Blueprint): (flow: Flow) => Walk {
-  const gates = new Map<Subnet, Evaluate>();
+  const gates = new Map<Subnet | Host, Evaluate>();
   return (flow) => new Walker(blueprint, flow, gates).walk();
 }
 
@@ -81,10 +81,10 @@ export function flowOf(probe: Probe): Flow {
 class Walker {
   readonly #blueprint: Blueprint;
   readonly #flow: Flow;
-  readonly #gates: Map<Subnet, Evaluate>;
+  readonly #gates: Map<Subnet | Host, Evaluate>;
   readonly #steps: WalkStep[] = [];
 
-  constructor(blueprint: Blueprint, flow: Flow, gates: Map<Subnet, Evaluate>) {
+  constructor(blueprint: Blueprint, flow: Flow, gates: Map<Subnet | Host, Evaluate>) {
     this.#blueprint = blueprint;
     this.#flow = flow;
     this.#gates = gates;
@@ -111,7 +111,6 @@ class Walker {
   }
 
   #fromHost(host: Host): Walk {
-    const { to } = this.#flow;
     if (host.place.kind === "internet") return this.#fromOutside(host.place.address);
     const network = this.#network(host.place.network);
     if (network === undefined) return this.#stop("host", host.name, "its network does not exist");
@@ -120,7 +119,7 @@ class Walker {
     const subnetId = host.place.subnet;
     const subnet = network.subnets.find(({ id }) => id === subnetId);
     if (subnet === undefined) return this.#stop("host", host.name, "its subnet does not exist");
-    const refused = this.#gate(network, subnet, "Outbound", source, to, this.#flow.toPort);
+    const refused = this.#outbound(subnet, host, source);
     return refused ?? this.#inside(network, source, subnet, 0);
   }
 
@@ -181,8 +180,8 @@ class Walker {
       return this.#stop("host", appliance.name, "its subnet does not exist");
     const onward = appliance.translates === true && !isPrivate(this.#flow.to) ? address : source;
     const refused =
-      this.#gate(network, subnet, "Inbound", source, this.#flow.to, this.#flow.toPort) ??
-      this.#gate(network, subnet, "Outbound", onward, this.#flow.to, this.#flow.toPort);
+      this.#inbound(subnet, appliance, source, this.#flow.to, this.#flow.toPort) ??
+      this.#outbound(subnet, appliance, onward);
     return refused ?? this.#inside(network, onward, subnet, hops + 1);
   }
 
@@ -300,37 +299,51 @@ class Walker {
     const host = this.#hostAt(network, to);
     const subnet = network.subnets.find(({ prefix }) => contains(prefix, to));
     if (subnet !== undefined) {
-      const refused = this.#gate(network, subnet, "Inbound", source, to, toPort);
+      const refused = this.#inbound(subnet, host, source, to, toPort);
       if (refused !== undefined) return refused;
     }
     if (host === undefined) return this.#stop("host", to, `no host has the address ${to}`);
     return this.#arrive(host, toPort);
   }
 
-  #gate(
-    network: Network,
+  /** The group at the interface first, then that of the subnet. */
+  #outbound(subnet: Subnet, host: Host, from: Ipv4): Walk | undefined {
+    const packet = this.#packet(from, this.#flow.to, this.#flow.toPort);
+    return (
+      this.#gate(subnet, host, "Outbound", packet) ?? this.#gate(subnet, subnet, "Outbound", packet)
+    );
+  }
+
+  /** The group of the subnet first, then that at the interface, where there is one. */
+  #inbound(
     subnet: Subnet,
-    direction: Direction,
+    host: Host | undefined,
     from: Ipv4,
     to: Ipv4,
     toPort: number,
   ): Walk | undefined {
-    if (subnet.rules === undefined) return undefined;
-    const packet: Packet = {
-      from,
-      to,
-      protocol: this.#flow.protocol,
-      fromPort: this.#flow.fromPort,
-      toPort,
-    };
+    const packet = this.#packet(from, to, toPort);
+    const refused = this.#gate(subnet, subnet, "Inbound", packet);
+    if (refused !== undefined || host === undefined) return refused;
+    return this.#gate(subnet, host, "Inbound", packet);
+  }
+
+  #packet(from: Ipv4, to: Ipv4, toPort: number): Packet {
+    const { protocol, fromPort } = this.#flow;
+    return { from, to, protocol, fromPort, toPort };
+  }
+
+  /** @param at where the rules stand: the subnet itself, or a host of it */
+  #gate(subnet: Subnet, at: Subnet | Host, direction: Direction, packet: Packet): Walk | undefined {
+    if (at.rules === undefined) return undefined;
     const evaluate =
-      this.#gates.get(subnet) ??
-      compileRules(subnet.rules, {
-        virtualNetwork: network.virtualNetwork,
+      this.#gates.get(at) ??
+      compileRules(at.rules, {
+        virtualNetwork: subnet.virtualNetwork,
         platformAddress: PLATFORM_ADDRESS as Ipv4,
         published: (tag) => this.#blueprint.tags[tag],
       });
-    this.#gates.set(subnet, evaluate);
+    this.#gates.set(at, evaluate);
     const decided = evaluate(direction, packet);
     if (decided === undefined) return undefined;
     const { rule } = decided;
@@ -344,7 +357,7 @@ class Walker {
       sentence: `${said} by ${words}`,
     };
     this.#steps.push({
-      at: `${direction.toLowerCase()} gate of ${subnet.name}`,
+      at: `${direction.toLowerCase()} gate of ${at.name}`,
       what: decider.sentence,
       decidedBy: decider,
     });

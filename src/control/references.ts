@@ -26,12 +26,21 @@ export function referencesOf(
         ...entry("networkSecurityGroup.id", resource.networkSecurityGroup),
         ...entry("routeTable.id", resource.routeTable),
       ];
+    case "Microsoft.Network/networkSecurityGroups/securityRules":
+      return [...resource.rule.sources, ...resource.rule.destinations].flatMap((match) =>
+        match.kind === "asg"
+          ? entry("application security group", { id: match.id, key: keyOf(match.id) })
+          : [],
+      );
     case "Microsoft.Network/networkInterfaces":
       return [
         ...entry("networkSecurityGroup.id", resource.networkSecurityGroup),
         ...resource.configurations.flatMap((one) => [
           ...entry(`ipConfigurations ${one.name}: subnet.id`, one.subnet),
           ...entry(`ipConfigurations ${one.name}: publicIPAddress.id`, one.publicIpAddress),
+          ...one.applicationSecurityGroups.flatMap((group) =>
+            entry(`ipConfigurations ${one.name}: applicationSecurityGroups`, group),
+          ),
         ]),
       ];
     case "Microsoft.Web/hostingEnvironments":

@@ -160,6 +160,11 @@ const match: fc.Arbitrary<AddressMatch> = fc.oneof(
       .constantFrom("Sql", "Storage", "VirtualNetwork", "Internet", "AzureLoadBalancer")
       .map(tag),
   },
+  fc.uniqueArray(address, { maxLength: 2 }).map((addresses): AddressMatch => ({
+    kind: "asg",
+    id: "/asgs/a",
+    addresses,
+  })),
   fc.constant<AddressMatch>({ kind: "any" }),
   fc.constant<AddressMatch>({ kind: "prefix6", prefix: "2001:db8::/32" as Cidr6 }),
 );
@@ -204,7 +209,8 @@ function scan(
   const fits = (of: AddressMatch, value: Ipv4): boolean => {
     if (of.kind === "any") return true;
     if (of.kind === "prefix") return contains(of.prefix, value);
-    if (of.kind === "prefix6" || of.kind === "asg") return false;
+    if (of.kind === "prefix6") return false;
+    if (of.kind === "asg") return of.addresses.includes(value);
     if (of.tag === "VirtualNetwork") return inNetwork(value);
     if (of.tag === "Internet") return !inNetwork(value);
     if (of.tag === "AzureLoadBalancer") return value === PLATFORM;

@@ -118,7 +118,7 @@ export function randomBlueprint(random: Random, generation: number): Blueprint {
     internet: { clientAddress: CLIENT, managementAddresses: [], names: {} },
     networks: [randomNetwork(random)],
     hosts: [
-      ...INSIDE.map((address) => insideHost(address)),
+      ...INSIDE.map((address) => insideHost(random, address)),
       host("visitor", { kind: "visitor", network: NETWORK_ID, address: VISITOR }),
       ...OUTSIDE.map((address) => host(`outside-${address}`, { kind: "internet", address })),
       {
@@ -129,11 +129,12 @@ export function randomBlueprint(random: Random, generation: number): Blueprint {
   };
 }
 
-function insideHost(address: Ipv4): Host {
+function insideHost(random: Random, address: Ipv4): Host {
   const subnet = `subnet${address.split(".")[2] ?? ""}`;
   return {
     ...host(`host-${address}`, { kind: "subnet", network: NETWORK_ID, subnet, address }),
     forwards: address === GUARD,
+    ...(random.chance(0.25) ? { rules: randomRules(random, 5) } : {}),
   };
 }
 
@@ -153,7 +154,6 @@ function randomNetwork(random: Random): Network {
     name: NETWORK_ID,
     index: 1,
     prefixes: [PREFIX],
-    virtualNetwork: [PREFIX],
     subnets: [1, 2, 3].map((index) => randomSubnet(random, index)),
     publicAddresses: [{ address: VIP, sourceOf: [PREFIX] }],
     translations: [
@@ -176,7 +176,6 @@ function randomTranslation(random: Random, at: Translation["at"], port: number):
 }
 
 function randomSubnet(random: Random, index: number): Subnet {
-  const rules = Array.from({ length: random.below(14) }, (_, at) => randomRule(random, 100 + at));
   const userRoutes = Array.from(
     { length: random.chance(0.5) ? 0 : 1 + random.below(3) },
     (_, at) => ({
@@ -191,10 +190,16 @@ function randomSubnet(random: Random, index: number): Subnet {
     name: `subnet${index}`,
     index,
     prefix: `10.0.${index}.0/24` as Cidr,
+    virtualNetwork: random.chance(0.7) ? [PREFIX] : [PREFIX, random.one(PREFIXES)],
     flushConnection: false,
-    ...(random.chance(0.75) ? { rules: [...rules, ...defaultRules("group")].sort(inOrder) } : {}),
+    ...(random.chance(0.75) ? { rules: randomRules(random, 14) } : {}),
     routes: effectiveRoutes({ prefixes: [PREFIX], userRoutes }),
   };
+}
+
+function randomRules(random: Random, most: number): readonly SecurityRule[] {
+  const rules = Array.from({ length: random.below(most) }, (_, at) => randomRule(random, 100 + at));
+  return [...rules, ...defaultRules("group")].sort(inOrder);
 }
 
 function inOrder(a: SecurityRule, b: SecurityRule): number {
@@ -247,7 +252,9 @@ function randomMatches(random: Random): readonly AddressMatch[] {
       case 3:
         return { kind: "tag", tag: random.one(["Near", "Far"]) };
       case 4:
-        return { kind: "prefix6", prefix: "2001:db8::/32" as Cidr6 };
+        return random.chance(0.5)
+          ? { kind: "prefix6", prefix: "2001:db8::/32" as Cidr6 }
+          : { kind: "asg", id: "asg", addresses: [random.one(INSIDE), random.one(INSIDE)] };
       default:
         return { kind: "prefix", prefix: random.one(PREFIXES) };
     }

@@ -5,7 +5,7 @@
  */
 import { afterEach, describe, expect, test, vi } from "vitest";
 
-import type { Blueprint } from "../../src/blueprint/blueprint.ts";
+import type { Blueprint, Host } from "../../src/blueprint/blueprint.ts";
 import type { Probe } from "../../src/blueprint/probes.ts";
 import { planSteps, type Step } from "../../src/blueprint/steps.ts";
 import { KEEP_ALIVE_PORT } from "../../src/environment/ports.ts";
@@ -151,6 +151,26 @@ export function describeFabric(name: string, open: OpenFabric): void {
       await fails(fabric, probe(FROM_ALICE, CAROL));
       // A reply belongs to a flow that was let in.
       await passes(fabric, TO_ALICE);
+    });
+
+    test("rules of an interface stand behind those of its subnet, and may change", async () => {
+      const deny = rule({ name: "Cut", access: "Deny" });
+      const atBob = (generation: number, rules: Host["rules"]) => {
+        const world = smallWorld({ generation, rules: [] });
+        const hosts = world.hosts.map((host) =>
+          host.name === "bob" && rules !== undefined ? { ...host, rules } : host,
+        );
+        return { ...world, hosts };
+      };
+      const fabric = await standing(atBob(1, [deny]));
+      await fails(fabric, TO_BOB);
+      await fails(fabric, KEEP_ALIVE);
+      await passes(fabric, TO_ALICE);
+      await become(fabric, atBob(2, undefined));
+      await passes(fabric, TO_BOB);
+      await become(fabric, atBob(3, [{ ...deny, direction: "Outbound" }]));
+      await passes(fabric, TO_BOB);
+      await fails(fabric, probe({ kind: "host", name: "bob", address: BOB }, CAROL));
     });
 
     test("the first rule by priority decides", async () => {

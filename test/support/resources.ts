@@ -179,21 +179,44 @@ function ruleResource(group: string, rule: Partial<SecurityRule>, position: numb
   };
 }
 
+/** A subnet beside that of the environment, 10.0.2.0/24. */
+export function secondSubnet(id: string): Resource {
+  const { location: _, tags: __, ...own } = common("Microsoft.Network/virtualNetworks", "net");
+  return {
+    ...own,
+    id,
+    key: keyOf(id),
+    name: id.split("/").at(-1) ?? id,
+    type: "Microsoft.Network/virtualNetworks/subnets",
+    network: reference(NETWORK_ID),
+    prefix: "10.0.2.0/24" as Cidr,
+    serviceEndpoints: [],
+  };
+}
+
 /** A machine in a subnet, an appliance where it forwards. */
 export function machine(
   name: string,
   subnetId: string,
-  of: { readonly address?: string; readonly forwards?: boolean } = {},
+  of: {
+    readonly address?: string;
+    readonly forwards?: boolean;
+    readonly group?: string;
+    readonly applicationGroup?: string;
+  } = {},
 ): Resource {
   return {
     ...common("Microsoft.Network/networkInterfaces", name),
     type: "Microsoft.Network/networkInterfaces",
     forwards: of.forwards ?? false,
+    ...(of.group === undefined ? {} : { networkSecurityGroup: reference(of.group) }),
     configurations: [
       {
         name: "first",
         primary: true,
         subnet: reference(subnetId),
+        applicationSecurityGroups:
+          of.applicationGroup === undefined ? [] : [reference(of.applicationGroup)],
         ...(of.address === undefined ? {} : { address: of.address as Ipv4 }),
       },
     ],

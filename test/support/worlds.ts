@@ -55,7 +55,6 @@ export function smallWorld(of: SmallWorld = {}): Blueprint {
         name: "small",
         index: 1,
         prefixes,
-        virtualNetwork: prefixes,
         subnets: [
           {
             id: NEAR,
@@ -65,6 +64,7 @@ export function smallWorld(of: SmallWorld = {}): Blueprint {
             ...(of.rules === undefined
               ? {}
               : { rules: sorted([...of.rules, ...defaultRules(GROUP)]) }),
+            virtualNetwork: prefixes,
             flushConnection: false,
             routes: routes(of.routes),
           },
@@ -73,6 +73,7 @@ export function smallWorld(of: SmallWorld = {}): Blueprint {
             name: "far",
             index: 2,
             prefix: "10.0.2.0/24" as Cidr,
+            virtualNetwork: prefixes,
             flushConnection: false,
             routes: routes(of.farRoutes),
           },

@@ -10,6 +10,7 @@ import {
   type Parsed,
   type ParseRequest,
 } from "./body.ts";
+import { groupsIn } from "./application-groups.ts";
 import { envelope, idOnly, type RenderContext } from "./render.ts";
 
 /** Minutes, when a body names none, and the published limits. */
@@ -86,6 +87,7 @@ export function parseNetworkInterface(request: ParseRequest): Parsed {
         ? { address: body.accept(`${at}.properties.privateIPAddress`, parseIpv4(address)) }
         : {}),
       ...(publicIpAddress === undefined ? {} : { publicIpAddress }),
+      applicationSecurityGroups: groupsIn(one, "properties.applicationSecurityGroups"),
     };
   });
   const group = body.reference("properties.networkSecurityGroup");
@@ -127,6 +129,9 @@ export function renderNetworkInterface(card: NetworkInterface, context: RenderCo
         ...(one.address === undefined ? {} : { privateIPAddress: one.address }),
         ...idOnly("subnet", one.subnet),
         ...idOnly("publicIPAddress", one.publicIpAddress),
+        ...(one.applicationSecurityGroups.length === 0
+          ? {}
+          : { applicationSecurityGroups: one.applicationSecurityGroups.map(({ id }) => ({ id })) }),
       },
     })),
   });

@@ -26,7 +26,6 @@ export const DECLARED_TYPES: Readonly<Record<string, { readonly occupiesSubnet: 
   "Microsoft.KeyVault/vaults/secrets": free(),
   "Microsoft.ManagedIdentity/userAssignedIdentities": free(),
   "Microsoft.Network/applicationGateways": inSubnet(),
-  "Microsoft.Network/applicationSecurityGroups": free(),
   "Microsoft.Network/azureFirewalls": inSubnet(),
   "Microsoft.Network/bastionHosts": inSubnet(),
   "Microsoft.Network/connections": free(),

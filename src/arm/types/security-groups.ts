@@ -11,7 +11,7 @@ import {
 } from "../../network/rule.ts";
 import { childOf, formatResourceId, keyOf, parentOf, type ResourceId } from "../ids.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
-import type { NetworkSecurityGroup, SecurityRuleResource } from "../resources.ts";
+import type { NetworkSecurityGroup, Reference, SecurityRuleResource } from "../resources.ts";
 import {
   Body,
   bodyOf,
@@ -21,12 +21,14 @@ import {
   type Parsed,
   type ParseRequest,
 } from "./body.ts";
+import { groupsIn } from "./application-groups.ts";
 import { envelope, type RenderContext } from "./render.ts";
 
 const GROUP = "Microsoft.Network/networkSecurityGroups";
 const RULE = "Microsoft.Network/networkSecurityGroups/securityRules";
 const MOST_RULES = 1_000;
 const MOST_PREFIXES = 4_000;
+const MOST_APPLICATION_GROUPS = 10;
 const PRIORITIES = { least: 100, most: 4_096 } as const;
 
 export function parseSecurityGroup(request: ParseRequest): Parsed {
@@ -92,14 +94,9 @@ function ruleOf(
     body.required(`properties.${name}`, value);
   const own = identity(id, before);
   const addresses = (side: "source" | "destination"): readonly AddressMatch[] => {
-    const asgs = body.list(`properties.${side}ApplicationSecurityGroups`) ?? [];
-    if (0 < asgs.length)
-      body.fail(
-        "ApplicationSecurityGroupsNotSupported",
-        `properties.${side}ApplicationSecurityGroups names ${asgs.length} groups, and there are none here`,
-        `Write prefixes into ${side}AddressPrefixes.`,
-      );
     const path = `properties.${side}AddressPrefix`;
+    const groups = groupsIn(body, `properties.${side}ApplicationSecurityGroups`);
+    if (0 < groups.length) return groupMatches(body, side, path, groups);
     const written = several(body, path, `${path}es`);
     if (MOST_PREFIXES < written.length)
       body.fail(
@@ -143,6 +140,30 @@ function ruleOf(
     words,
     extra: rest,
   };
+}
+
+/** Groups stand alone on their side of a rule. Their members are filled in by the compiler. */
+function groupMatches(
+  body: Body,
+  side: "source" | "destination",
+  path: string,
+  groups: readonly Reference[],
+): readonly AddressMatch[] {
+  const name = `properties.${side}ApplicationSecurityGroups`;
+  if (MOST_APPLICATION_GROUPS < groups.length)
+    body.fail(
+      "SecurityRuleLimitReached",
+      `${name} names ${groups.length} groups`,
+      `Keep to ${MOST_APPLICATION_GROUPS}.`,
+    );
+  const written = body.text(path) ?? body.texts(`${path}es`)?.find((text) => text !== "");
+  if (written !== undefined)
+    body.fail(
+      "SecurityRuleParameterContainsUnsupportedCombination",
+      `${name} is given beside ${path} "${written}"`,
+      `Keep one of them.`,
+    );
+  return groups.map(({ id }) => ({ kind: "asg", id, addresses: [] }));
 }
 
 const WORDS: JsonObject = {
@@ -261,9 +282,13 @@ export function renderSecurityRule(
     priority,
     direction,
     ...resource.words,
-    sourceApplicationSecurityGroups: [],
-    destinationApplicationSecurityGroups: [],
+    sourceApplicationSecurityGroups: groupIds(resource.rule.sources),
+    destinationApplicationSecurityGroups: groupIds(resource.rule.destinations),
   });
+}
+
+function groupIds(matches: readonly AddressMatch[]): readonly JsonObject[] {
+  return matches.flatMap((match) => (match.kind === "asg" ? [{ id: match.id }] : []));
 }
 
 function renderDefault(rule: SecurityRule, group: NetworkSecurityGroup): JsonObject {

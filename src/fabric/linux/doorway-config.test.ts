@@ -26,7 +26,6 @@ function networkOpen(address: Ipv4, port: number): Network {
     name: "n",
     index: 1,
     prefixes: [],
-    virtualNetwork: [],
     subnets: [],
     publicAddresses: [],
     translations: [translation],

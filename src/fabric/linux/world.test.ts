@@ -33,13 +33,13 @@ const network: Network = {
   name: "net",
   index: 1,
   prefixes: ["10.0.0.0/16" as Cidr],
-  virtualNetwork: ["10.0.0.0/16" as Cidr],
   subnets: [
     {
       id: "net/subnets/one",
       name: "one",
       index: 1,
       prefix: "10.0.1.0/24" as Cidr,
+      virtualNetwork: ["10.0.0.0/16" as Cidr],
       flushConnection: false,
       routes: [
         {

@@ -4,11 +4,11 @@
  * The law decides, with what conntrack knows of a flow. Without its entry the rest of a TCP flow
  * is invalid and dropped, and the next datagram of a UDP flow is new and judged by the rules.
  */
-import type { Subnet } from "../../../blueprint/blueprint.ts";
 import { compileRules } from "../../../network/evaluate.ts";
 import type { TagMeaning } from "../../../network/meaning.ts";
 import type { Packet } from "../../../network/packet-set.ts";
 import { contains, numberToIpv4, type Ipv4 } from "../../../network/prefix.ts";
+import type { Guarded } from "./gates.ts";
 import type { NetfilterSocket } from "./netfilter.ts";
 import { attributesOf, NetlinkWriter, NLM_F_DUMP, type Attributes } from "./netlink-writer.ts";
 
@@ -31,15 +31,14 @@ const PROTOCOLS: Readonly<Record<number, Packet["protocol"]>> = {
 type Tuple = Packet & { readonly from: Ipv4; readonly to: Ipv4 };
 type Entry = { readonly original: Tuple; readonly reply: Tuple; readonly attributes: Attributes };
 
-/** @param subnets those whose rules changed and whose group wants flows judged again */
+/** @param guarded those whose rules changed and whose group wants flows judged again */
 export function cutDeniedFlows(
   netfilter: NetfilterSocket,
-  subnets: readonly Subnet[],
-  meaning: TagMeaning,
+  guarded: readonly (Guarded & { readonly meaning: TagMeaning })[],
 ): void {
-  const gates = subnets
-    .filter(({ rules }) => rules !== undefined)
-    .map(({ prefix, rules = [] }) => ({ prefix, evaluate: compileRules(rules, meaning) }));
+  const gates = guarded
+    .filter(({ rules }) => rules.length > 0)
+    .map(({ prefix, rules, meaning }) => ({ prefix, evaluate: compileRules(rules, meaning) }));
   const denied = readEntries(netfilter).filter(({ original, reply }) =>
     gates.some(({ prefix, evaluate }) => {
       // Outbound rules see what the sender wrote, inbound rules who really receives.

@@ -6,12 +6,11 @@
  * swapped. Ranges that rules name (tags first of all) are shared sets, built beforehand and never
  * changed: other content is another set. What a rule looks like is in gates.ts.
  */
-import type { Network, Subnet } from "../../../blueprint/blueprint.ts";
 import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
 import type { TagMeaning } from "../../../network/meaning.ts";
 import type { AddressRange, Ipv4 } from "../../../network/prefix.ts";
 import { cutDeniedFlows } from "./conntrack.ts";
-import { GATES, rulesAt, TABLE_NAME, tableRules, type Gate } from "./gates.ts";
+import { rulesAt, SUBNET_GATES, TABLE_NAME, tableRules, type Gate, type Guarded } from "./gates.ts";
 import { countedRule, setsOf, TableMessages, type SetKind, type TableRule } from "./nf-tables.ts";
 import { MOST_BYTES, NetfilterSocket } from "./netfilter.ts";
 import type { Tags } from "./tags.ts";
@@ -36,16 +35,11 @@ export class GateKeeper {
   #contents = new WeakMap<readonly AddressRange[], string>();
   #generation = 0;
 
-  /** Everything of the network is in force when this returns; a subnet that is gone has no gate. */
-  put(network: Network, tags: Tags): void {
-    const meaning: TagMeaning = {
-      virtualNetwork: network.virtualNetwork,
-      platformAddress: PLATFORM_ADDRESS as Ipv4,
-      published: (tag) => tags[tag],
-    };
+  /** All is in force when this returns; what is not among the guarded has no gate any more. */
+  put(guarded: readonly Guarded[], tags: Tags): void {
     const builds: Buffer[] = [];
     const newSets = new Map<string, string>();
-    const changes = this.#changes(network, meaning, newSets, builds);
+    const changes = this.#changes(guarded, tags, newSets, builds);
     if (changes.length === 0) return;
     const newChains: string[] = [];
     try {
@@ -61,36 +55,49 @@ export class GateKeeper {
       }
       throw thrown;
     }
-    const asking = network.subnets.filter(
-      ({ index, flushConnection }) =>
-        flushConnection && changes.some((change) => change.index === index),
+    const asking = guarded.filter(
+      ({ gates, index, flushConnection }) =>
+        flushConnection &&
+        changes.some((change) => change.index === index && gates.includes(change.gate)),
     );
-    if (asking.length > 0) cutDeniedFlows(this.#netfilter, asking, meaning);
+    if (asking.length > 0)
+      cutDeniedFlows(
+        this.#netfilter,
+        asking.map((one) => ({ ...one, meaning: meaningAt(one, tags) })),
+      );
   }
 
   /** Gates that differ from those that stand; new sets are written to `builds`. */
   #changes(
-    network: Network,
-    meaning: TagMeaning,
+    guarded: readonly Guarded[],
+    tags: Tags,
     newSets: Map<string, string>,
     builds: Buffer[],
   ): readonly Change[] {
+    const meanings = new Map<string, TagMeaning>();
     const nameSet = (kind: SetKind, ranges: readonly AddressRange[]) =>
       this.#setFor(kind, ranges, newSets, builds);
     const gone = [...this.#standing.values()]
-      .filter(({ index }) => !network.subnets.some((subnet) => subnet.index === index))
+      .filter(
+        ({ gate, index }) =>
+          !guarded.some((one) => one.index === index && one.gates.includes(gate)),
+      )
       .map(({ gate, index, ...before }) => ({ gate, index, before, rules: [] }));
-    const differing = network.subnets.flatMap((subnet) =>
-      GATES.flatMap((gate): readonly Change[] => {
-        const { index } = subnet;
+    const differing = guarded.flatMap((one) => {
+      const { index } = one;
+      // Most subnets mean the same by their tags: sets are worked out once for all of them.
+      const content = one.virtualNetwork.join();
+      const meaning = meanings.get(content) ?? meaningAt(one, tags);
+      meanings.set(content, meaning);
+      return one.gates.flatMap((gate): readonly Change[] => {
         const before = this.#standing.get(keyOf(gate, index));
-        const rules = tableRules(rulesAt(gate, subnet), meaning, nameSet).map((rule) => ({
+        const rules = tableRules(rulesAt(gate, one), meaning, nameSet).map((rule) => ({
           rule,
           key: JSON.stringify(rule),
         }));
         return sameRules(before?.rules ?? [], rules) ? [] : [{ gate, index, before, rules }];
-      }),
-    );
+      });
+    });
     return [...gone, ...differing];
   }
 
@@ -159,7 +166,7 @@ export class GateKeeper {
       }),
     ];
     const size = messages.reduce((sum, { length }) => sum + length, 0);
-    return size < MOST_BYTES / (2 * GATES.length) ? messages : undefined;
+    return size < MOST_BYTES / (2 * SUBNET_GATES.length) ? messages : undefined;
   }
 
   #commit(
@@ -194,8 +201,8 @@ export class GateKeeper {
   }
 
   /** Packets counted so far by the deny rules of a gate, by their comment. */
-  counted(gate: Gate, subnet: Subnet): ReadonlyMap<string, number> {
-    const chain = this.#standing.get(keyOf(gate, subnet.index))?.chain;
+  counted(gate: Gate, { index }: Guarded): ReadonlyMap<string, number> {
+    const chain = this.#standing.get(keyOf(gate, index))?.chain;
     if (chain === undefined) return new Map();
     const rules = this.#netfilter.dump(this.#table.listRules(chain)).map(countedRule);
     return new Map(rules.map(({ comment, packets }) => [comment, packets]));
@@ -204,6 +211,11 @@ export class GateKeeper {
   close(): void {
     this.#netfilter.close();
   }
+}
+
+function meaningAt({ virtualNetwork }: Guarded, tags: Tags): TagMeaning {
+  const platformAddress = PLATFORM_ADDRESS as Ipv4;
+  return { virtualNetwork, platformAddress, published: (tag) => tags[tag] };
 }
 
 function keyOf(gate: Gate, index: number): string {

@@ -131,7 +131,7 @@ describe.each<Privilege>(["root", "rootless"])("gates of a network (%s)", (privi
 
   test("denied packets are counted by rule", () => {
     const counted = (direction: string, rule: string, priority: number, packets: boolean) => ({
-      subnet: "one",
+      at: "one",
       direction,
       rule,
       priority,

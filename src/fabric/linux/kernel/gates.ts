@@ -9,10 +9,10 @@
 import { namesPlatform, setOfMatches, type TagMeaning } from "../../../network/meaning.ts";
 import { isAllPorts, PORTS } from "../../../network/packet-set.ts";
 import { RANGES4 } from "../../../network/address-set.ts";
-import type { AddressRange } from "../../../network/prefix.ts";
+import { cidrAround, type AddressRange, type Cidr } from "../../../network/prefix.ts";
 import { selectRoute } from "../../../network/select-route.ts";
 import type { AddressMatch, Direction, PortRange, SecurityRule } from "../../../network/rule.ts";
-import type { Subnet, Translation } from "../../../blueprint/blueprint.ts";
+import type { Host, Subnet, Translation } from "../../../blueprint/blueprint.ts";
 import { balancerRule } from "./balance.ts";
 import type { Expression, Field, SetKind, TableRule } from "./nf-tables.ts";
 
@@ -42,6 +42,9 @@ table ${TABLE} {
   map outbound { type devgroup : verdict; }
   map inbound { type devgroup : verdict; }
   map platform { type devgroup : verdict; }
+  map card_outbound { type iface_index : verdict; }
+  map card_inbound { type iface_index : verdict; }
+  map card_platform { type iface_index : verdict; }
   set forwarders { type ifname; }
   set ${WITH_PORTS} { type inet_proto; elements = { tcp, udp } }
   chain mark_in { type filter hook prerouting priority mangle; policy accept; meta mark set iifgroup map @marks; }
@@ -50,40 +53,83 @@ table ${TABLE} {
     oifgroup ${EDGE_GROUP} iifname @forwarders ct direction reply fib saddr . iif oif missing drop
     ct state vmap { established : accept, related : accept, invalid : drop }
     iifgroup 1-${VISITOR_GROUP} iifname != @forwarders fib saddr . iif oif missing drop
+    iif vmap @card_outbound
     iifgroup vmap @outbound
     oifgroup vmap @inbound
+    oif vmap @card_inbound
     accept
   }
   chain from_platform {
     type filter hook output priority filter; policy accept;
     ct state vmap { established : accept, related : accept }
     oifgroup vmap @inbound
+    oif vmap @card_inbound
   }
   chain to_platform {
     type filter hook input priority filter; policy accept;
     ct state vmap { established : accept, related : accept, invalid : drop }
     iifgroup 1-${VISITOR_GROUP} fib saddr . iif oif missing drop
+    iif vmap @card_platform
     iifgroup vmap @platform
   }
 }`;
 }
 
-/** outbound: at the sender; inbound: at the receiver; platform: outbound, to 168.63.129.16. */
-export type Gate = "outbound" | "inbound" | "platform";
-export const GATES: readonly Gate[] = ["outbound", "inbound", "platform"];
+/**
+ * outbound: at the sender; inbound: at the receiver; platform: outbound, to 168.63.129.16. Each
+ * stands at subnets, found by interface group, and at single interfaces (cards), by their index.
+ */
+export type Gate = SubnetGate | CardGate;
+type SubnetGate = "outbound" | "inbound" | "platform";
+type CardGate = `card_${SubnetGate}`;
+export const SUBNET_GATES: readonly Gate[] = ["outbound", "inbound", "platform"];
+export const CARD_GATES: readonly Gate[] = ["card_outbound", "card_inbound", "card_platform"];
+
+/** What has gates of its own: a subnet, or the interface of one host. */
+export type Guarded = {
+  readonly gates: readonly Gate[];
+  /** Of the subnet, or of the link. */
+  readonly index: number;
+  /** Resource id or name, for those who read counters. */
+  readonly name: string;
+  readonly prefix: Cidr;
+  readonly virtualNetwork: readonly Cidr[];
+  readonly rules: readonly SecurityRule[];
+  readonly flushConnection: boolean;
+};
+
+export function guardedSubnet(subnet: Subnet): Guarded {
+  const { id, index, prefix, virtualNetwork, rules = [], flushConnection } = subnet;
+  const gates = SUBNET_GATES;
+  return { gates, index, name: id, prefix, virtualNetwork, rules, flushConnection };
+}
+
+/** @param link index of the host's link */
+export function guardedCard(subnet: Subnet, host: Host, link: number): Guarded {
+  return {
+    gates: CARD_GATES,
+    index: link,
+    name: host.name,
+    prefix: cidrAround(host.place.address, 32),
+    virtualNetwork: subnet.virtualNetwork,
+    rules: host.rules ?? [],
+    flushConnection: host.flushConnection ?? false,
+  };
+}
 
 /** A shared set of ranges by its content; the name is chosen by whoever keeps the sets. */
 export type NameSet = (kind: SetKind, ranges: readonly AddressRange[]) => string;
 
 export function directionOf(gate: Gate): Direction {
-  return gate === "inbound" ? "Inbound" : "Outbound";
+  return gate === "inbound" || gate === "card_inbound" ? "Inbound" : "Outbound";
 }
 
-/** Rules of a subnet that stand at one of its gates, in order. */
-export function rulesAt(gate: Gate, subnet: Subnet): readonly SecurityRule[] {
+/** Rules that stand at one of the gates, in order. */
+export function rulesAt(gate: Gate, { rules }: Guarded): readonly SecurityRule[] {
   const direction = directionOf(gate);
-  return (subnet.rules ?? []).filter(
-    (rule) => rule.direction === direction && (gate !== "platform" || namesPlatform(rule)),
+  const toPlatform = gate === "platform" || gate === "card_platform";
+  return rules.filter(
+    (rule) => rule.direction === direction && (!toPlatform || namesPlatform(rule)),
   );
 }
 

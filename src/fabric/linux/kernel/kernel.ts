@@ -26,11 +26,14 @@ export type Kernel = {
   ) => Result<"done">;
   /** Takes the network's hosts with it. A network that is not there is removed already. */
   readonly removeNetwork: (id: string) => Result<"done">;
-  /** Its network must have been put before. Safe to repeat; a changed place is a new host. */
+  /**
+   * Its network must have been put before. Safe to repeat; a changed place is a new host, changed
+   * rules of its interface are put in force.
+   */
   readonly createHost: (host: Host) => Result<Space>;
   readonly removeHost: (name: string) => Result<"done">;
   readonly space: (of: SpaceName) => Space | undefined;
-  /** Packets that every deny rule of a network has dropped so far. */
+  /** Packets that every deny rule of a network, and of its hosts, has dropped so far. */
   readonly readDenied: (networkId: string) => Result<readonly DeniedCount[]>;
   /** Forgets everything; the namespaces go when nothing runs in them any more. */
   readonly close: () => void;
@@ -54,7 +57,8 @@ export type Space = {
 };
 
 export type DeniedCount = {
-  readonly subnet: string;
+  /** Id of the subnet, or name of the host whose interface has a group. */
+  readonly at: string;
   readonly direction: Direction;
   readonly rule: string;
   readonly priority: number;

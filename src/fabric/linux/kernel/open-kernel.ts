@@ -100,7 +100,10 @@ class World {
 
   createHost(host: Host): Space {
     const known = this.#find(host.name);
-    if (known !== undefined && samePlace(known.host, host)) return known.space;
+    if (known !== undefined && samePlace(known.host, host)) {
+      if (host.place.kind !== "internet") this.router(host.place.network).change(host);
+      return known.space;
+    }
     if (known !== undefined) this.removeHost(host.name);
     if (host.place.kind !== "internet") return this.router(host.place.network).attach(host);
     const { address } = host.place;

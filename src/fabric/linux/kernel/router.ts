@@ -58,6 +58,7 @@ export class NetworkRouter {
   readonly #tables = new Map<number, readonly KernelRoute[]>();
   readonly platform: Space;
   #network: Network | undefined;
+  #tags: Tags = {};
   #translations: readonly Translation[] = [];
   /** Rules of the internal load balancers in force. */
   #balancers = "";
@@ -136,10 +137,11 @@ export class NetworkRouter {
     this.#putPublicAddresses(before, network, clientAddress);
     this.#putPrefixes(before, network);
     for (const subnet of network.subnets) this.#putSubnet(network, subnet);
-    this.#keeper.put(network, tags);
+    this.#tags = tags;
+    this.#network = network;
+    this.#putGates();
     for (const old of before?.subnets ?? [])
       if (!network.subnets.some(({ index }) => index === old.index)) this.#removeSubnet(old);
-    this.#network = network;
     this.#putBalancers();
   }
 
@@ -258,11 +260,24 @@ export class NetworkRouter {
   }
 
   tagsNamed(): ReadonlySet<string> {
-    return tagsNamed(this.#network?.subnets.flatMap(({ rules }) => rules ?? []) ?? []);
+    return tagsNamed(this.#guarded().flatMap(({ rules }) => rules));
   }
 
   putTags(tags: Tags): void {
-    if (this.#network !== undefined) this.#keeper.put(this.#network, tags);
+    this.#tags = tags;
+    this.#putGates();
+  }
+
+  #putGates(): void {
+    this.#keeper.put(this.#guarded(), this.#tags);
+  }
+
+  #guarded(): readonly gates.Guarded[] {
+    const cards = [...this.#hosts.values()].flatMap(({ host, link }) => {
+      const subnet = host.rules === undefined ? undefined : this.#subnetOf(host);
+      return subnet === undefined ? [] : [gates.guardedCard(subnet, host, link)];
+    });
+    return [...(this.#network?.subnets ?? []).map(gates.guardedSubnet), ...cards];
   }
 
   putTranslations(translations: readonly Translation[]): void {
@@ -296,6 +311,9 @@ export class NetworkRouter {
       { index: link, name: `v${link}`, group },
       { index: FIRST_LINK, name: "eth0", group: 0, namespace },
     );
+    const space = spaceOf(namespace, this.#home, place.address);
+    this.#hosts.set(host.name, { host, namespace, link, space });
+    if (host.rules !== undefined) this.#putGates();
     this.#routes.linkUp(link);
     this.#routes.putRoute({
       prefix: hostPrefix(place.address),
@@ -326,11 +344,17 @@ export class NetworkRouter {
       }
     });
     this.#routes.waitForLink(link);
-    const space = spaceOf(namespace, this.#home, place.address);
-    this.#hosts.set(host.name, { host, namespace, link, space });
     if (host.forwards) this.#nft.run(gates.addForwarder(`v${link}`));
     this.#routeAnew(host);
     return space;
+  }
+
+  /** Takes over what may change while the host stays: the rules of its interface. */
+  change(host: Host): void {
+    const attached = this.#hosts.get(host.name);
+    if (attached === undefined) return;
+    this.#hosts.set(host.name, { ...attached, host });
+    this.#putGates();
   }
 
   detach(name: string): boolean {
@@ -346,6 +370,7 @@ export class NetworkRouter {
     });
     this.#routes.flush(["ESRCH"]);
     if (host.forwards) this.#nft.run(gates.removeForwarder(`v${link}`));
+    if (host.rules !== undefined) this.#putGates();
     this.#routeAnew(host);
     closeNamespace(namespace);
     return true;
@@ -371,7 +396,7 @@ export class NetworkRouter {
   }
 
   readDenied(): readonly DeniedCount[] {
-    return this.#network === undefined ? [] : readDenied(this.#keeper, this.#network);
+    return readDenied(this.#keeper, this.#guarded());
   }
 
   close(): void {

@@ -154,6 +154,7 @@ export function subnet(
     readonly rules?: readonly SecurityRule[];
     readonly routes?: readonly Route[];
     readonly flushConnection?: boolean;
+    readonly virtualNetwork?: readonly Cidr[];
   } = {},
 ): Subnet {
   const id = more.id ?? ["one", "two", "three"][index - 1] ?? `subnet${index}`;
@@ -162,6 +163,7 @@ export function subnet(
     name: id,
     index,
     prefix: `10.0.${index}.0/24` as Cidr,
+    virtualNetwork: more.virtualNetwork ?? ["10.0.0.0/16" as Cidr],
     flushConnection: more.flushConnection ?? false,
     routes: more.routes ?? [LOCAL, OUT],
     ...(more.rules === undefined ? {} : { rules: more.rules }),
@@ -178,7 +180,6 @@ export function network(
     name: "net",
     index: 1,
     prefixes,
-    virtualNetwork: prefixes,
     subnets,
     publicAddresses: [{ address: vip as Ipv4, sourceOf: prefixes }],
     translations: [],
