@@ -103,8 +103,17 @@ export function listOf(
 ): readonly JsonObject[] {
   return plane.resources
     .list(keyPrefix)
-    .filter(({ resource }) => typeOfResource(resource).toLowerCase() === type.toLowerCase())
+    .filter(({ resource }) => isOfType(resource, type))
     .flatMap(({ resource }) => viewsOf(plane, resource.key));
+}
+
+/** `privateDnsZones/ALL` is a list of record sets of every type. */
+function isOfType(resource: Resource, type: string): boolean {
+  const own = typeOfResource(resource).toLowerCase();
+  const asked = type.toLowerCase();
+  return asked === "microsoft.network/privatednszones/all"
+    ? own.startsWith("microsoft.network/privatednszones/") && !own.endsWith("/virtualnetworklinks")
+    : own === asked;
 }
 
 /** The resource as a list of one; of none when it is gone. */

@@ -6,6 +6,7 @@
  * nothing here knows what a resource does, and no status is kept here: status is computed.
  */
 import type { EnvironmentKind, InstanceSize, LoadBalancingMode } from "../environment/kind.ts";
+import type { RecordData, RecordType } from "../network/names.ts";
 import type { Cidr, Ipv4 } from "../network/prefix.ts";
 import type { NextHop } from "../network/route.ts";
 import type { SecurityRule } from "../network/rule.ts";
@@ -109,6 +110,29 @@ export type NetworkInterface = Located & {
   }[];
 };
 
+export type PrivateDnsZone = Located & { readonly type: "Microsoft.Network/privateDnsZones" };
+
+/** All records of one name and type; the name is relative to the zone: `@`, `*`, `www`. */
+export type PrivateDnsRecordSet = {
+  readonly [Of in RecordType]: Common & {
+    readonly type: `Microsoft.Network/privateDnsZones/${Of}`;
+    readonly zone: Reference;
+    readonly ttlSeconds: number;
+    readonly records: readonly RecordData[];
+    readonly metadata: Readonly<Record<string, string>>;
+  };
+}[RecordType];
+
+export type PrivateDnsLink = Located & {
+  readonly type: "Microsoft.Network/privateDnsZones/virtualNetworkLinks";
+  readonly zone: Reference;
+  readonly network: Reference;
+  /** True: machines of the network get a name in the zone. */
+  readonly registrationEnabled: boolean;
+  /** True (`NxDomainRedirect`): what the zone does not have is looked for in public DNS. */
+  readonly fallsThrough: boolean;
+};
+
 export type HostingEnvironment = Located & {
   readonly type: "Microsoft.Web/hostingEnvironments";
   /** `Internal` where web traffic arrives at an address of the subnet (mode Web or both). */
@@ -192,6 +216,9 @@ export type Resource =
   | RouteResource
   | PublicIpAddress
   | NetworkInterface
+  | PrivateDnsZone
+  | PrivateDnsRecordSet
+  | PrivateDnsLink
   | HostingEnvironment
   | ServerFarm
   | Site

@@ -36,6 +36,14 @@ import {
   renderHostingEnvironment,
   renderResourceGroup,
 } from "./types/environments.ts";
+import {
+  parsePrivateDnsLink,
+  parsePrivateDnsRecordSet,
+  parsePrivateDnsZone,
+  renderPrivateDnsLink,
+  renderPrivateDnsRecordSet,
+  renderPrivateDnsZone,
+} from "./types/private-dns.ts";
 import { parseServerFarm, renderServerFarm } from "./types/plans.ts";
 import type { RenderContext } from "./types/render.ts";
 import {
@@ -71,6 +79,16 @@ const PARSERS: Readonly<
   "Microsoft.Network/routeTables/routes": parseRoute,
   "Microsoft.Network/publicIPAddresses": parsePublicIpAddress,
   "Microsoft.Network/networkInterfaces": parseNetworkInterface,
+  "Microsoft.Network/privateDnsZones": parsePrivateDnsZone,
+  "Microsoft.Network/privateDnsZones/virtualNetworkLinks": parsePrivateDnsLink,
+  "Microsoft.Network/privateDnsZones/A": parsePrivateDnsRecordSet("A"),
+  "Microsoft.Network/privateDnsZones/AAAA": parsePrivateDnsRecordSet("AAAA"),
+  "Microsoft.Network/privateDnsZones/CNAME": parsePrivateDnsRecordSet("CNAME"),
+  "Microsoft.Network/privateDnsZones/MX": parsePrivateDnsRecordSet("MX"),
+  "Microsoft.Network/privateDnsZones/PTR": parsePrivateDnsRecordSet("PTR"),
+  "Microsoft.Network/privateDnsZones/SOA": parsePrivateDnsRecordSet("SOA"),
+  "Microsoft.Network/privateDnsZones/SRV": parsePrivateDnsRecordSet("SRV"),
+  "Microsoft.Network/privateDnsZones/TXT": parsePrivateDnsRecordSet("TXT"),
   "Microsoft.Web/hostingEnvironments": parseHostingEnvironment,
   "Microsoft.Web/serverfarms": parseServerFarm,
   "Microsoft.Web/sites": parseSite,
@@ -128,6 +146,19 @@ export function renderResource(resource: Resource, context: RenderContext): Json
       return renderPublicIpAddress(resource, context);
     case "Microsoft.Network/networkInterfaces":
       return renderNetworkInterface(resource, context);
+    case "Microsoft.Network/privateDnsZones":
+      return renderPrivateDnsZone(resource, context);
+    case "Microsoft.Network/privateDnsZones/virtualNetworkLinks":
+      return renderPrivateDnsLink(resource, context);
+    case "Microsoft.Network/privateDnsZones/A":
+    case "Microsoft.Network/privateDnsZones/AAAA":
+    case "Microsoft.Network/privateDnsZones/CNAME":
+    case "Microsoft.Network/privateDnsZones/MX":
+    case "Microsoft.Network/privateDnsZones/PTR":
+    case "Microsoft.Network/privateDnsZones/SOA":
+    case "Microsoft.Network/privateDnsZones/SRV":
+    case "Microsoft.Network/privateDnsZones/TXT":
+      return renderPrivateDnsRecordSet(resource, context);
     case "Microsoft.Web/hostingEnvironments":
       return renderHostingEnvironment(resource, context);
     case "Microsoft.Web/serverfarms":

@@ -6,6 +6,7 @@
  * How it comes about is in compile.ts; what must hold in check.ts; what to do in steps.ts.
  */
 import type { Role } from "../environment/kind.ts";
+import type { Zone } from "../network/names.ts";
 import type { Cidr, Ipv4 } from "../network/prefix.ts";
 import type { Route } from "../network/route.ts";
 import type { SecurityRule } from "../network/rule.ts";
@@ -200,4 +201,6 @@ export type Endpoint = {
   readonly tls?: CertificateFiles;
   /** Of a dns service: full name (may begin with `*.`) -> address. */
   readonly names?: Readonly<Record<string, Ipv4>>;
+  /** Of the platform's resolver: private zones by the id of the network they are linked to. */
+  readonly zones?: Readonly<Record<string, readonly Zone[]>>;
 };

@@ -32,6 +32,7 @@ import {
   visitorAddress,
   type GroupMembers,
 } from "./compile-network.ts";
+import { compileZones } from "./compile-names.ts";
 import { lastHostOffset, LedgerDraft, type Ledger } from "./ledger.ts";
 import { Declared, type Wanted } from "./wanted.ts";
 
@@ -96,7 +97,7 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
     },
     networks: full,
     hosts: [
-      ...endpointHosts(wanted, dependencies, names),
+      ...endpointHosts(wanted, dependencies, names, compileZones(declared, machines)),
       ...networks.flatMap((network) => visitorOf(ledger, network)),
       ...machineHosts,
       ...environments.flatMap(({ hosts }) => hosts),
@@ -152,6 +153,7 @@ function endpointHosts(
   wanted: Wanted,
   dependencies: readonly PlacedDependency[],
   names: Readonly<Record<string, Ipv4>>,
+  zones: NonNullable<Endpoint["zones"]>,
 ): readonly Host[] {
   const resolver: Endpoint = {
     kind: "endpoint",
@@ -160,6 +162,7 @@ function endpointHosts(
     address: PLATFORM_ADDRESS as Ipv4,
     port: DEPENDENCY_PORTS.dns,
     names,
+    ...(Object.keys(zones).length === 0 ? {} : { zones }),
   };
   return [
     endpointHost("platform-resolver", resolver),

@@ -54,6 +54,8 @@ export type Environment = {
   readonly status: string;
   /** The words of the last check: `Healthy`, `Unhealthy: ...`. */
   readonly health: string;
+  /** What works and yet asks for something to be done. */
+  readonly notices: readonly string[];
   readonly domain: string;
   readonly raw: JsonValue;
 };
@@ -116,6 +118,7 @@ export function readEnvironment(raw: JsonValue): Environment {
     provisioningState: textAt(properties, "provisioningState") ?? "",
     status: textAt(properties, "status") ?? "",
     health: textAt(properties, "environmentStatus") ?? "",
+    notices: textsAt(properties, "notices"),
     domain: textAt(properties, "dnsSuffix") ?? "",
     raw,
   };

@@ -6,6 +6,8 @@
  */
 import type { Resource } from "../arm/resources.ts";
 import type { Problem } from "../base/problem.ts";
+import { isRecordSet } from "../arm/types/private-dns.ts";
+import { judgeLink, judgeRecordSet } from "./dns-neighbours.ts";
 import {
   judgeInterface,
   judgeNetwork,
@@ -24,6 +26,7 @@ export function judgeNeighbours(
 ): Problem | undefined {
   const missing = missingReference(resource, wanted);
   if (missing !== undefined) return missing;
+  if (isRecordSet(resource)) return judgeRecordSet(resource, wanted);
   switch (resource.type) {
     case "Microsoft.Network/virtualNetworks":
       return judgeNetwork(resource, wanted);
@@ -35,6 +38,8 @@ export function judgeNeighbours(
       return judgeRoute(resource, wanted);
     case "Microsoft.Network/networkInterfaces":
       return judgeInterface(resource, wanted);
+    case "Microsoft.Network/privateDnsZones/virtualNetworkLinks":
+      return judgeLink(resource, wanted);
     case "Microsoft.Web/hostingEnvironments":
       return judgeEnvironment(resource, before, wanted);
     case "Microsoft.Web/serverfarms":

@@ -43,6 +43,8 @@ export function referencesOf(
           ),
         ]),
       ];
+    case "Microsoft.Network/privateDnsZones/virtualNetworkLinks":
+      return entry("virtualNetwork.id", resource.network);
     case "Microsoft.Web/hostingEnvironments":
       return entry("virtualNetwork.id", resource.subnet);
     case "Microsoft.Web/serverfarms":

@@ -9,9 +9,11 @@ import { nameOf, parseResourceId } from "../arm/ids.ts";
 import type { ResourceOf } from "../arm/resources.ts";
 import { declined, found, type Result } from "../base/problem.ts";
 import type { Blueprint, Host } from "../blueprint/blueprint.ts";
+import { describeMissing, missingNames } from "../blueprint/environment-names.ts";
 import type { Ledger } from "../blueprint/ledger.ts";
 import { FIRST_HOST_OFFSET, MOST_INSTANCES, PLATFORM_ADDRESSES } from "../environment/addresses.ts";
 import { describeHealth, type Health } from "../environment/health.ts";
+import { environmentDomain } from "../environment/names.ts";
 import type { Fabric, StandingPlace } from "../fabric/fabric.ts";
 import { addressAt, ipv4ToNumber, sizeOf } from "../network/prefix.ts";
 import type { ServiceTags } from "../network/service-tags.ts";
@@ -100,7 +102,7 @@ function statusOf(store: Store, state: LoopState, key: string): ResourceStatus |
   if (problem !== undefined) return { provisioningState: "Failed", properties: {} };
   switch (resource?.type) {
     case "Microsoft.Web/hostingEnvironments":
-      return statusOfEnvironment(store, resource);
+      return statusOfEnvironment(store, state.blueprint, resource);
     case "Microsoft.Web/serverfarms":
       return {
         provisioningState: "Succeeded",
@@ -113,6 +115,7 @@ function statusOf(store: Store, state: LoopState, key: string): ResourceStatus |
 
 function statusOfEnvironment(
   store: Store,
+  blueprint: Blueprint | undefined,
   environment: ResourceOf<"Microsoft.Web/hostingEnvironments">,
 ): ResourceStatus {
   const health = readHealth(store, environment.key)?.health;
@@ -126,9 +129,32 @@ function statusOfEnvironment(
       suspended: health?.state === "suspended",
       status: statusWord(health),
       maximumNumberOfMachines: MOST_INSTANCES,
+      notices: blueprint === undefined ? [] : noticesOf(store, blueprint, environment),
       ...(addresses?.publicAddress === undefined ? {} : { publicAddress: addresses.publicAddress }),
     },
   };
+}
+
+/** What works and yet asks for something to be done. */
+function noticesOf(
+  store: Store,
+  blueprint: Blueprint,
+  environment: ResourceOf<"Microsoft.Web/hostingEnvironments">,
+): readonly string[] {
+  const { id, kind } = environment;
+  const subnet = storedResource(store, environment.subnet.key)?.resource;
+  const network =
+    subnet?.type === "Microsoft.Network/virtualNetworks/subnets"
+      ? storedResource(store, subnet.network.key)?.resource
+      : undefined;
+  if (network?.type !== "Microsoft.Network/virtualNetworks") return [];
+  const domain = environmentDomain(environment);
+  const asksPlatform = network.dnsServers.length === 0;
+  const missing =
+    kind === "Internal" && asksPlatform
+      ? describeMissing(domain, missingNames(blueprint, { id, domain }))
+      : undefined;
+  return missing === undefined ? [] : [missing];
 }
 
 function statusWord(health: Health | undefined): string {

@@ -107,6 +107,8 @@ export type HostSockets = {
 
 export type ProgramPlace = {
   readonly host: Host;
+  /** Id of the network it stands in; absent outside of all. The platform's hosts stand in each. */
+  readonly network?: string;
   readonly sockets: HostSockets;
   /** Starts a process inside the host's network; it dies with the fabric. No shell. */
   readonly spawn: (argv: readonly string[], options: SpawnOptions) => ChildProcess;

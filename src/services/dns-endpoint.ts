@@ -1,29 +1,38 @@
 /**
  * A DNS server (UDP and TCP) for the names its description holds. It asks nobody else.
  *
- * Exact names first, then the nearest `*.` above. Other types of a known name: an answer without
- * records; unknown names: NXDOMAIN.
+ * Private zones of the network it stands in come first; how a name is found in them is
+ * network/names.ts. Of the public names: exact ones, then the nearest `*.` above. Other types of
+ * a known name: an answer without records; unknown names: NXDOMAIN.
  */
-import { AUTHORITATIVE_ANSWER, decode, encode, type Packet } from "dns-packet";
+import { type Answer as WireRecord, AUTHORITATIVE_ANSWER, decode, encode } from "dns-packet";
+import type { Packet } from "dns-packet";
 import type { Socket } from "node:net";
 
 import type { Result } from "../base/problem.ts";
+import { RECORD_TYPES, resolveName, type NameRecord, type Zone } from "../network/names.ts";
 import type { Ipv4 } from "../network/prefix.ts";
 import type { Serving } from "./endpoints.ts";
 
 /** Short: names change while people watch. */
 const TTL_SECONDS = 5;
 const NXDOMAIN = 3;
-const ANY_TYPES: readonly string[] = ["ANY"];
 const NOT_IMPLEMENTED = 4;
 const FORMAT_ERROR = 1;
 /** RD, copied into the answer. */
 const RECURSION_DESIRED = 0x01_00;
 const RECURSION_AVAILABLE = 0x00_80;
 
-export async function serveNames({ current, listeners }: Serving): Promise<Result<"listening">> {
+/** What is known where a question arrives. */
+type Known = { readonly names: Readonly<Record<string, Ipv4>>; readonly zones: readonly Zone[] };
+
+export async function serveNames(serving: Serving): Promise<Result<"listening">> {
+  const { current, listeners, network = "" } = serving;
   const { address, port } = current();
-  const answer = (message: Buffer) => encodedAnswer(message, current().names ?? {});
+  const answer = (message: Buffer) => {
+    const { names = {}, zones = {} } = current();
+    return encodedAnswer(message, { names, zones: zones[network] ?? [] });
+  };
   const datagrams = await listeners.receive({ address, port }, answer);
   if (!datagrams.ok) return datagrams;
   return listeners.accept({ address, port }, (socket) => answerStream(socket, answer));
@@ -41,8 +50,8 @@ export function addressOf(name: string, names: Readonly<Record<string, Ipv4>>): 
 }
 
 /** A name that was read need not be one that can be written: then nothing is answered. */
-function encodedAnswer(message: Buffer, names: Readonly<Record<string, Ipv4>>): Buffer | undefined {
-  const packet = answerQuery(message, names);
+function encodedAnswer(message: Buffer, known: Known): Buffer | undefined {
+  const packet = answerQuery(message, known);
   try {
     return packet && encode(packet);
   } catch {
@@ -50,7 +59,7 @@ function encodedAnswer(message: Buffer, names: Readonly<Record<string, Ipv4>>): 
   }
 }
 
-function answerQuery(message: Buffer, names: Readonly<Record<string, Ipv4>>): Packet | undefined {
+function answerQuery(message: Buffer, known: Known): Packet | undefined {
   const query = readQuery(message);
   if (query === "unreadable")
     return message.length < 12 ? undefined : refusal(message.readUInt16BE(0), FORMAT_ERROR);
@@ -60,19 +69,71 @@ function answerQuery(message: Buffer, names: Readonly<Record<string, Ipv4>>): Pa
   if (question === undefined || more.length > 0) return refusal(query.id ?? 0, FORMAT_ERROR);
   const isOrdinary = query.opcode === "QUERY" && (question.class ?? "IN") === "IN";
   if (!isOrdinary) return { ...refusal(query.id ?? 0, NOT_IMPLEMENTED), questions: [question] };
-  const address = addressOf(question.name, names);
   const asked = (query.flags ?? 0) & RECURSION_DESIRED;
-  const wantsAddress = question.type === "A" || ANY_TYPES.includes(question.type);
+  const { code, records, authority } = resolveName(
+    { name: question.name, type: typeAsked(question.type) },
+    known.zones,
+    (name) => publicRecords(name, known.names),
+  );
+  const isKnown = code === "found";
   return {
     type: "response",
     id: query.id,
-    flags: AUTHORITATIVE_ANSWER | RECURSION_AVAILABLE | asked | (address ? 0 : NXDOMAIN),
+    flags: AUTHORITATIVE_ANSWER | RECURSION_AVAILABLE | asked | (isKnown ? 0 : NXDOMAIN),
     questions: [question],
-    answers:
-      address && wantsAddress
-        ? [{ type: "A", name: question.name, ttl: TTL_SECONDS, data: address }]
-        : [],
+    // The name comes back in the casing in which it was asked.
+    answers: records.map((record, index) =>
+      wireRecord(index === 0 ? { ...record, name: question.name } : record),
+    ),
+    authorities: authority === undefined ? [] : [wireRecord(authority)],
   };
+}
+
+function typeAsked(type: string): Parameters<typeof resolveName>[0]["type"] {
+  return RECORD_TYPES.find((one) => one === type) ?? (type === "ANY" ? "ANY" : "other");
+}
+
+function publicRecords(name: string, names: Known["names"]): readonly NameRecord[] | undefined {
+  const address = addressOf(name, names);
+  return address && [{ name, ttlSeconds: TTL_SECONDS, data: { type: "A", address } }];
+}
+
+function wireRecord({ name, ttlSeconds: ttl, data }: NameRecord): WireRecord {
+  const common = { name, ttl };
+  switch (data.type) {
+    case "A":
+    case "AAAA":
+      return { ...common, type: data.type, data: data.address };
+    case "CNAME":
+    case "PTR":
+      return { ...common, type: data.type, data: data.target };
+    case "MX":
+      return {
+        ...common,
+        type: "MX",
+        data: { preference: data.preference, exchange: data.exchange },
+      };
+    case "SRV": {
+      const { priority, weight, port, target } = data;
+      return { ...common, type: "SRV", data: { priority, weight, port, target } };
+    }
+    case "TXT":
+      return { ...common, type: "TXT", data: [...data.texts] };
+    case "SOA":
+      return {
+        ...common,
+        type: "SOA",
+        data: {
+          mname: data.host,
+          rname: data.email,
+          serial: data.serial,
+          refresh: data.refreshSeconds,
+          retry: data.retrySeconds,
+          expire: data.expireSeconds,
+          minimum: data.minimumSeconds,
+        },
+      };
+  }
 }
 
 type Query = Packet & { readonly opcode?: string; readonly rcode?: string };

@@ -21,6 +21,8 @@ import { serveTime } from "./time-endpoint.ts";
 export type Serving = {
   readonly current: () => Endpoint;
   readonly listeners: Listeners;
+  /** Id of the network it stands in. */
+  readonly network?: string;
 };
 
 export async function startEndpoint(
@@ -29,7 +31,11 @@ export async function startEndpoint(
 ): Promise<Result<RunningProgram>> {
   let current = program;
   const listeners = new Listeners(place.sockets);
-  const opened = await serve({ current: () => current, listeners });
+  const opened = await serve({
+    current: () => current,
+    listeners,
+    ...(place.network === undefined ? {} : { network: place.network }),
+  });
   if (!opened.ok) {
     await listeners.close();
     return opened;

@@ -86,6 +86,7 @@ export function parseHostingEnvironment(request: ParseRequest): Parsed {
 const SIZES = Object.values(INSTANCE_SIZES).flatMap(({ vmSize }) => [vmSize]);
 /** `suspended` is changed by suspend and resume, not by PUT. */
 const READ = [
+  "notices",
   "name",
   "location",
   "internalLoadBalancingMode",

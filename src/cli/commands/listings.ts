@@ -58,13 +58,14 @@ export async function status(session: Session, { output }: Output): Ending {
   });
 }
 
-/** One line per cause: the flow, what it met, and the rule or route that stopped it. */
-function explainHealth({ terminal }: Session, { name, health }: Environment): void {
+/** One line per cause (the flow, what it met, what stopped it), and one for what is left to do. */
+function explainHealth({ terminal }: Session, { name, health, notices }: Environment): void {
   const causes = health.split(": ").slice(1).join(": ");
-  if (causes === "") return;
+  const lines = [...(causes === "" ? [] : causes.split("; ")), ...notices];
+  if (lines.length === 0) return;
   terminal.print("");
   terminal.print(`${name}:`);
-  for (const cause of causes.split("; ")) terminal.print(`  ${cause}`);
+  for (const line of lines) terminal.print(`  ${line}`);
 }
 
 export function isHealthy({ health, provisioningState }: Environment): boolean {

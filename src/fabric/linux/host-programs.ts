@@ -27,7 +27,9 @@ export function isPlatformHost({ place }: Host): boolean {
   return place.kind === "internet" && place.address === PLATFORM_ADDRESS;
 }
 
-type Standing = { readonly space: Space; readonly programs: Map<string, KeptProgram> };
+/** One place of a host: the key tells those of the platform apart. */
+export type Spot = { readonly space: Space; readonly network?: string };
+type Standing = Spot & { readonly programs: Map<string, KeptProgram> };
 
 export class HostPrograms {
   host: Host;
@@ -59,12 +61,12 @@ export class HostPrograms {
   }
 
   /** Makes the programs those of the host, at exactly these places. */
-  stand(spaces: ReadonlyMap<string, Space>): Promise<void> {
+  stand(spots: ReadonlyMap<string, Spot>): Promise<void> {
     this.#turn = this.#turn.then(async () => {
       if (this.#isStopped) return;
-      const left = [...this.#standings.keys()].filter((key) => !spaces.has(key));
+      const left = [...this.#standings.keys()].filter((key) => !spots.has(key));
       await Promise.all(left.map((key) => this.#leave(key)));
-      await Promise.all([...spaces].map(([key, space]) => this.#standAt(key, space)));
+      await Promise.all([...spots].map(([key, spot]) => this.#standAt(key, spot)));
     });
     return this.#turn;
   }
@@ -89,9 +91,9 @@ export class HostPrograms {
   }
 
   /** One after the other, in the order of the blueprint. */
-  async #standAt(key: string, space: Space): Promise<void> {
+  async #standAt(key: string, spot: Spot): Promise<void> {
     const standing = this.#standings.get(key) ?? {
-      space,
+      ...spot,
       programs: new Map<string, KeptProgram>(),
     };
     this.#standings.set(key, standing);
@@ -124,6 +126,7 @@ export class HostPrograms {
     const place = openProgramPlace({
       host: this.host,
       space: standing.space,
+      ...(standing.network === undefined ? {} : { network: standing.network }),
       scratch: scratchFolder(scratch, this.host.name, folder),
       limits,
       hasUsers,

@@ -10,7 +10,7 @@ import { same, type Step } from "../../blueprint/steps.ts";
 import type { Cidr } from "../../network/prefix.ts";
 import type { Fabric, Observed, RunProbe, StandingPlace, StartProgram } from "../fabric.ts";
 import { openDoorway, type DoorSockets } from "./doorway.ts";
-import { HostPrograms, isPlatformHost, type HostGround } from "./host-programs.ts";
+import { HostPrograms, isPlatformHost, type HostGround, type Spot } from "./host-programs.ts";
 import type { Kernel, Space } from "./kernel/kernel.ts";
 import type { Limits } from "./limits.ts";
 import type { LogBook } from "./log-book.ts";
@@ -135,21 +135,23 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
 
   /** Starts, changes and stops what differs, at every place the host stands. */
   function stand(programs: HostPrograms): Promise<void> {
-    return programs.stand(spacesOf(programs.host));
+    return programs.stand(spotsOf(programs.host));
   }
 
-  function spacesOf(host: Host): ReadonlyMap<string, Space> {
-    const spaces = new Map<string, Space>();
+  function spotsOf(host: Host): ReadonlyMap<string, Spot> {
+    const spots = new Map<string, Spot>();
     if (isPlatformHost(host))
       for (const { id, index } of networks.values()) {
         const space = kernel.space({ kind: "load-balancer", network: id });
-        if (space !== undefined) spaces.set(`network-${index}`, space);
+        if (space !== undefined) spots.set(`network-${index}`, { space, network: id });
       }
     else {
+      const { place } = host;
       const space = kernel.space({ kind: "host", name: host.name });
-      if (space !== undefined) spaces.set("", space);
+      const network = "network" in place ? { network: place.network } : {};
+      if (space !== undefined) spots.set("", { space, ...network });
     }
-    return spaces;
+    return spots;
   }
 
   function putTranslations(id: string, translations: Network["translations"]): Result<"done"> {
@@ -200,7 +202,7 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
   function spaceAt(at: StandingPlace): Space | undefined {
     if (at.kind === "internet") return kernel.space({ kind: "internet" });
     const programs = hosts.get(at.name);
-    return programs === undefined ? undefined : [...spacesOf(programs.host).values()][0];
+    return programs === undefined ? undefined : [...spotsOf(programs.host).values()][0]?.space;
   }
 
   return {

@@ -20,6 +20,7 @@ export const USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 
 export type PlaceOptions = {
   readonly host: Host;
+  readonly network?: string;
   readonly space: Space;
   readonly scratch: string;
   readonly limits: Limits;
@@ -35,7 +36,7 @@ export type LeavablePlace = ProgramPlace & {
 };
 
 export function openProgramPlace(options: PlaceOptions): LeavablePlace {
-  const { host, space, scratch, log, restartPrograms } = options;
+  const { host, network, space, scratch, log, restartPrograms } = options;
   const children = new Set<ChildProcess>();
   mkdirSync(scratch, { recursive: true });
   // Programs that run as users of their own pass through it.
@@ -43,6 +44,7 @@ export function openProgramPlace(options: PlaceOptions): LeavablePlace {
   let isLeft = false;
   return {
     host,
+    ...(network === undefined ? {} : { network }),
     sockets: space.sockets,
     scratch,
     log,
