@@ -1,5 +1,6 @@
 /** Joins what stands in hosts to the Linux fabric, in the process that owns the world. */
 import { startApp } from "./apps/start-app.ts";
+import { writeTools } from "./apps/tools.ts";
 import { found } from "./base/problem.ts";
 import type { RunningProgram, StartProgram } from "./fabric/fabric.ts";
 import { runFabricProcess } from "./fabric/linux/fabric-process.ts";
@@ -12,6 +13,7 @@ export async function runWorld(home: string, doors: "with-doors" | "without-door
     home,
     startProgram,
     runProbe,
+    writeTools: (folder) => writeTools(folder, { folder, node: process.execPath }),
     ...(doors === "with-doors" ? { doorFds: DOOR_DESCRIPTORS } : {}),
   });
 }

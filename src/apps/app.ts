@@ -18,8 +18,16 @@ import { appEnvironment } from "./environment-variables.ts";
 import { rememberLastLines } from "./lines.ts";
 import { endSandbox } from "./process-tree.ts";
 import { startCommand } from "./runtime.ts";
-import { chooseConfinement, generatedEtc, readMachineLinks, sandboxCommand } from "./sandbox.ts";
+import {
+  chooseConfinement,
+  generatedEtc,
+  NODE_INSIDE,
+  readMachineLinks,
+  sandboxCommand,
+  TOOLS_INSIDE,
+} from "./sandbox.ts";
 import type { Confinement, SandboxCommand, SandboxContents } from "./sandbox.ts";
+import { writeTools } from "./tools.ts";
 import { waitForPort } from "./wait-for-port.ts";
 
 /** What App Service allows, in seconds, unless a setting of the app says otherwise. */
@@ -108,6 +116,7 @@ async function prepare(app: App, place: ProgramPlace): Promise<Result<Prepared>>
     data: join(home, "data"),
     node: process.execPath,
     staticServer,
+    tools: join(place.scratch, "tools"),
     etc: join(place.scratch, "etc"),
     hostName: place.host.name,
   };
@@ -125,9 +134,13 @@ async function prepare(app: App, place: ProgramPlace): Promise<Result<Prepared>>
     await writeFile(`${stage}/node`, "");
     await copyFile(fileURLToPath(new URL("static-server.mjs", import.meta.url)), staticServer);
     await chmod(staticServer, 0o644);
+    await writeTools(contents.tools, { folder: TOOLS_INSIDE, node: NODE_INSIDE });
     const confinement = await chooseConfinement({
       user: app.user,
-      paths: [app.content, contents.logFiles, contents.node, contents.etc, staticServer],
+      paths: [
+        ...[app.content, contents.logFiles, contents.node, contents.etc],
+        ...[staticServer, contents.tools],
+      ],
       stage,
     });
     if (!confinement.ok) return confinement;
@@ -159,7 +172,7 @@ async function writeEtc(
     user: confinement.kind === "same-user" ? 1000 : confinement.user,
     hostName: place.host.name,
     address: app.address,
-    resolver: PLATFORM_ADDRESS,
+    names: app.names ?? { resolver: PLATFORM_ADDRESS, servers: [] },
   });
   for (const [name, text] of Object.entries(files)) {
     await writeFile(join(folder, name), text);

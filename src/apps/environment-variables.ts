@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 
 import type { App, Host } from "../blueprint/blueprint.ts";
-import { NODE_INSIDE, WWWROOT_INSIDE } from "./sandbox.ts";
+import { NODE_INSIDE, TOOLS_INSIDE, WWWROOT_INSIDE } from "./sandbox.ts";
 
 /** Part of a worker's memory that the heap of one Node program may take before it must tidy up. */
 const HEAP_SHARE = 0.8;
@@ -39,6 +39,7 @@ function defaults(app: App): Readonly<Record<string, string>> {
     PATH: [
       `${WWWROOT_INSIDE}/node_modules/.bin`,
       NODE_INSIDE.slice(0, NODE_INSIDE.lastIndexOf("/")),
+      TOOLS_INSIDE,
       "/usr/local/bin:/usr/bin:/bin",
     ].join(":"),
   };
@@ -47,7 +48,10 @@ function defaults(app: App): Readonly<Record<string, string>> {
 function platform(app: App, host: Host): Readonly<Record<string, string>> {
   const { subscription, group } = ownersOf(app.siteId);
   const id = instanceId(host.name);
+  const [server, alternative] = app.names?.servers ?? [];
   return {
+    ...(server === undefined ? {} : { WEBSITE_DNS_SERVER: server }),
+    ...(alternative === undefined ? {} : { WEBSITE_DNS_ALT_SERVER: alternative }),
     COMPUTERNAME: host.name,
     HOME: "/home",
     HTTP_PLATFORM_PORT: `${app.port}`,

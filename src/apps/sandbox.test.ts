@@ -27,16 +27,17 @@ beforeEach(async () => {
     data: below("data"),
     node: process.execPath,
     staticServer: below("server.mjs"),
+    tools: below("tools"),
     etc: below("etc"),
     hostName: "worker-0",
   };
-  for (const name of ["www", "logs", "data", "etc"]) await mkdir(below(name));
+  for (const name of ["www", "logs", "data", "etc", "tools"]) await mkdir(below(name));
   await writeFile(below("server.mjs"), "");
   const etc = generatedEtc({
     user: USER,
     hostName: "worker-0",
     address: "10.0.0.4",
-    resolver: "168.63.129.16",
+    names: { resolver: "168.63.129.16", servers: [] },
   });
   for (const [name, text] of Object.entries(etc)) await writeFile(join(contents.etc, name), text);
 });

@@ -15,6 +15,8 @@ import { declined, found, never, type Result } from "../base/problem.ts";
 export const WWWROOT_INSIDE = "/home/site/wwwroot";
 export const NODE_INSIDE = "/opt/node/bin/node";
 export const STATIC_SERVER_INSIDE = "/opt/openase/static-server.mjs";
+/** nameresolver, tcpping and nslookup. */
+export const TOOLS_INSIDE = "/opt/openase/bin";
 
 const TMP_BYTES = 512 * 1024 * 1024;
 const SHARED_MEMORY_BYTES = 64 * 1024 * 1024;
@@ -45,6 +47,8 @@ export type SandboxContents = {
   readonly data: string;
   readonly node: string;
   readonly staticServer: string;
+  /** Holds what tools.ts writes. */
+  readonly tools: string;
   /** Holds the files of generatedEtc(). */
   readonly etc: string;
   readonly hostName: string;
@@ -103,17 +107,31 @@ export function generatedEtc(about: {
   readonly user: number;
   readonly hostName: string;
   readonly address: string;
-  readonly resolver: string;
+  /** Whom lookups go to, and who is asked behind that. */
+  readonly names: { readonly resolver: string; readonly servers: readonly string[] };
 }): Readonly<Record<string, string>> {
-  const { user, hostName, address, resolver } = about;
+  const { user, hostName, address, names } = about;
   return {
     passwd: `root:x:0:0:root:/root:/usr/sbin/nologin\napp:x:${user}:${user}:app:/home:/bin/sh\n`,
     group: `root:x:0:\napp:x:${user}:\n`,
     hosts: `127.0.0.1 localhost\n${address} ${hostName}\n`,
     hostname: `${hostName}\n`,
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-    "resolv.conf": `nameserver ${resolver}\noptions timeout:3 attempts:2\n`,
+    "resolv.conf": resolverFile(names),
   };
+}
+
+/** A resolver of our own tries all servers behind it before it answers: it is given the time. */
+function resolverFile({
+  resolver,
+  servers,
+}: {
+  readonly resolver: string;
+  readonly servers: readonly string[];
+}): string {
+  if (servers.length === 0) return `nameserver ${resolver}\noptions timeout:3 attempts:2\n`;
+  const behind = `# asks in turn: ${servers.join(", ")}\n`;
+  return `${behind}nameserver ${resolver}\noptions timeout:10 attempts:1\n`;
 }
 
 /** Top folders of the machine that are links into /usr, or folders beside it. */
@@ -218,6 +236,7 @@ function mounts(contents: SandboxContents, machine: MachineLinks): readonly stri
     ["--bind", contents.data, "/home/data"],
     ["--ro-bind", contents.node, NODE_INSIDE],
     ["--ro-bind", contents.staticServer, STATIC_SERVER_INSIDE],
+    ["--ro-bind", contents.tools, TOOLS_INSIDE],
     ["--remount-ro", "/dev", "--remount-ro", "/"],
   ].flat();
 }

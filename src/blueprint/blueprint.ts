@@ -97,6 +97,8 @@ export type Host = {
   readonly environment?: string;
   /** Another number is another host: it was rebooted. */
   readonly incarnation?: number;
+  /** DNS servers it was told when it came up; absent: the platform's resolver. */
+  readonly dnsServers?: readonly Ipv4[];
   /** Passes on packets that are not its own: a virtual appliance. */
   readonly forwards: boolean;
   /**
@@ -186,19 +188,37 @@ export type App = {
   readonly address: Ipv4;
   readonly port: number;
   readonly settings: Readonly<Record<string, string>>;
+  /** Whom its lookups go to, and who is asked behind that; absent: the platform's resolver. */
+  readonly names?: { readonly resolver: Ipv4; readonly servers: readonly Ipv4[] };
   /** Its own user id on this machine, where the kernel lets us have several. */
   readonly user: number;
   readonly limits: Limits;
 };
 
-/** Something the environment depends on, or the platform's resolver. */
+/**
+ * Something the environment depends on; the platform's resolver; a customer's DNS server
+ * ("dns-server"); or the resolver of a worker's apps, which listens inside its host only.
+ */
 export type Endpoint = {
   readonly kind: "endpoint";
   readonly name: string;
-  readonly service: "dns" | "time" | "http" | "https" | "sql" | "monitoring";
+  readonly service:
+    | "dns"
+    | "time"
+    | "http"
+    | "https"
+    | "sql"
+    | "monitoring"
+    | "dns-server"
+    | "app-resolver";
   readonly address: Ipv4;
   readonly port: number;
   readonly tls?: CertificateFiles;
+  /** Of a customer's DNS server: alias -> full name, and whom it asks for all other names. */
+  readonly aliases?: Readonly<Record<string, string>>;
+  readonly forwardTo?: readonly Ipv4[];
+  /** Of an app-resolver: for each loopback address, the servers that are asked in turn. */
+  readonly asks?: readonly { readonly at: Ipv4; readonly servers: readonly Ipv4[] }[];
   /** Of a dns service: full name (may begin with `*.`) -> address. */
   readonly names?: Readonly<Record<string, Ipv4>>;
   /** Of the platform's resolver: private zones by the id of the network they are linked to. */

@@ -18,6 +18,7 @@ import { appHostName, doorwayDomain, environmentDomain } from "../environment/na
 import { ADDRESS_ECHO_PORTS, APP_PORTS, MANAGEMENT_PORTS } from "../environment/ports.ts";
 import { parseCidr, sizeOf, type Ipv4 } from "../network/prefix.ts";
 import type { App, FrontEnd, Host, PublicAddress, RoleAgent, Translation } from "./blueprint.ts";
+import { namesOf, resolverOf } from "./app-names.ts";
 import { lastHostOffset, type LedgerDraft } from "./ledger.ts";
 import type { Declared, Wanted } from "./wanted.ts";
 
@@ -79,7 +80,11 @@ export function compileEnvironment(
       fix: "Use fewer instances. The size of the subnet cannot change while an environment is in it: a larger one needs a new environment.",
       where: subnet.id,
     });
-  const draft = new HostDraft(wanted, ledger, environment, subnet);
+  const network = declared.find("Microsoft.Network/virtualNetworks", subnet.network.key);
+  const draft = new HostDraft(wanted, ledger, environment, {
+    subnet,
+    dnsServers: network?.dnsServers ?? [],
+  });
   return draft.compile(declared, plans, infrastructureRoles(size));
 }
 
@@ -91,8 +96,16 @@ class HostDraft {
   readonly #subnet: Subnet;
   readonly #stem: string;
   readonly #vip: Ipv4;
+  readonly #dnsServers: readonly Ipv4[];
 
-  constructor(wanted: Wanted, ledger: LedgerDraft, environment: Environment, subnet: Subnet) {
+  constructor(
+    wanted: Wanted,
+    ledger: LedgerDraft,
+    environment: Environment,
+    place: { readonly subnet: Subnet; readonly dnsServers: readonly Ipv4[] },
+  ) {
+    const { subnet, dnsServers } = place;
+    this.#dnsServers = dnsServers;
     this.#wanted = wanted;
     this.#ledger = ledger;
     this.#environment = environment;
@@ -159,6 +172,8 @@ class HostDraft {
 
   #bareHost(role: Role, index: number, stem: string = this.#stem): Host {
     const name = role === "Worker" ? `${stem}-${index}` : `${stem}-${ROLE_WORDS[role]}-${index}`;
+    const incarnation = this.#wanted.incarnationOf(name);
+    const dnsServers = this.#ledger.lease(name, { incarnation, dnsServers: this.#dnsServers });
     return {
       name,
       place: {
@@ -169,7 +184,8 @@ class HostDraft {
       },
       role,
       environment: this.#environment.id,
-      incarnation: this.#wanted.incarnationOf(name),
+      incarnation,
+      ...(dnsServers.length === 0 ? {} : { dnsServers }),
       forwards: false,
       programs: [],
     };
@@ -184,7 +200,7 @@ class HostDraft {
       const apps = sitesOfPlan(declared, plan)
         .filter((site) => site.enabled)
         .map((site) => this.#app(site, bare, limits));
-      return { ...bare, limits, programs: apps };
+      return { ...bare, limits, programs: [...resolverOf(bare, apps), ...apps] };
     });
   }
 
@@ -192,6 +208,7 @@ class HostDraft {
     const content = this.#wanted.contentOf(site.key);
     const command = site.config.appCommandLine;
     const domain = environmentDomain(this.#environment);
+    const names = namesOf(site.appSettings, host, content.number);
     return {
       kind: "app",
       name: `app-${this.#ledger.stem(site.key, site.name)}`,
@@ -205,6 +222,7 @@ class HostDraft {
       version: content.version,
       address: host.place.address,
       port: FIRST_APP_PORT + content.number,
+      ...(names === undefined ? {} : { names }),
       settings: { WEBSITE_HOSTNAME: appHostName(site.name, domain), ...site.appSettings },
       user: userOfSite(content.number),
       limits,

@@ -34,6 +34,7 @@ import {
 } from "./compile-network.ts";
 import { compileZones } from "./compile-names.ts";
 import { lastHostOffset, LedgerDraft, type Ledger } from "./ledger.ts";
+import { programsOf } from "./machine-programs.ts";
 import { Declared, type Wanted } from "./wanted.ts";
 
 export type Compiled = {
@@ -98,7 +99,9 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
     networks: full,
     hosts: [
       ...endpointHosts(wanted, dependencies, names, compileZones(declared, machines)),
-      ...networks.flatMap((network) => visitorOf(ledger, network)),
+      ...networks.flatMap((network) =>
+        visitorOf(ledger, network, dnsServersOf(declared, network.key)),
+      ),
       ...machineHosts,
       ...environments.flatMap(({ hosts }) => hosts),
     ],
@@ -188,15 +191,21 @@ function endpointHost(name: string, program: Endpoint): Host {
   return { name, place, role: "Endpoint", forwards: false, programs: [program] };
 }
 
+function dnsServersOf(declared: Declared, network: string): readonly Ipv4[] {
+  return declared.find("Microsoft.Network/virtualNetworks", network)?.dnsServers ?? [];
+}
+
 function visitorOf(
   ledger: LedgerDraft,
   network: Pick<Network, "id" | "name" | "prefixes" | "subnets"> & { readonly key: string },
+  dnsServers: readonly Ipv4[],
 ): readonly Host[] {
   const address = visitorAddress(network.prefixes, network.subnets);
   if (address === undefined) return [];
   const name = `visitor-${ledger.stem(network.key, network.name)}`;
   const place = { kind: "visitor", network: network.id, address } as const;
-  return [{ name, place, role: "Visitor", forwards: false, programs: [] }];
+  const told = dnsServers.length === 0 ? {} : { dnsServers };
+  return [{ name, place, role: "Visitor", ...told, forwards: false, programs: [] }];
 }
 
 type Machine = {
@@ -215,6 +224,7 @@ type MachineSketch = Pick<
   "id" | "key" | "name" | "forwards"
 > & {
   readonly translates: boolean;
+  readonly tags: Readonly<Record<string, string>>;
   readonly group: string | undefined;
   readonly memberOf: readonly string[];
   readonly configuration:
@@ -241,6 +251,7 @@ function machinesIn(declared: Declared): readonly MachineSketch[] {
     .filter(isForwardingFirewall)
     .map(({ id, key, name, body }) => ({
       ...{ id, key, name, forwards: true, translates: true, group: undefined, memberOf: [] },
+      tags: {},
       configuration: firewallPlace(body),
     }));
   return [...interfaces, ...firewalls];
@@ -283,6 +294,9 @@ function compileMachines(
       }).problem;
       return [];
     }
+    const programs = programsOf(machine, address);
+    if (!programs.ok) problems[machine.key] = programs.problem;
+    const dnsServers = dnsServersOf(declared, subnet.network.key);
     const ip = configuration.publicIpAddress;
     const source =
       ip === undefined
@@ -292,9 +306,10 @@ function compileMachines(
       name: ledger.stem(machine.key, machine.name),
       place: { kind: "subnet", network: subnet.network.id, subnet: subnet.id, address },
       role: "Machine",
+      ...(dnsServers.length === 0 ? {} : { dnsServers }),
       forwards: machine.forwards,
       ...(machine.translates ? { translates: true } : {}),
-      programs: [],
+      programs: programs.ok ? programs.value : [],
     };
     const { group, memberOf } = machine;
     return [{ host, subnet: subnet.key, group, memberOf, source }];

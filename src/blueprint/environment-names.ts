@@ -68,3 +68,22 @@ function zonesOf(blueprint: Blueprint, network: string) {
     .flatMap(({ programs }) => programs)
     .flatMap((program) => (program.kind === "endpoint" ? (program.zones?.[network] ?? []) : []));
 }
+
+/**
+ * What a change of the network's DNS servers waits for; undefined: all hosts were told of it.
+ * @param declared the servers the network names now
+ */
+export function pendingDnsServers(
+  blueprint: Blueprint,
+  environment: { readonly id: string; readonly name: string },
+  declared: readonly Ipv4[],
+): string | undefined {
+  const hosts = blueprint.hosts.filter((host) => host.environment === environment.id);
+  const before = hosts.filter(({ dnsServers = [] }) => String(dnsServers) !== String(declared));
+  const [first] = before;
+  if (first === undefined) return undefined;
+  const said = (servers: readonly Ipv4[]) =>
+    servers.length === 0 ? "the platform's resolver" : servers.join(", ");
+  const who = before.length === hosts.length ? "all" : `${before.length} of ${hosts.length}`;
+  return `a change of DNS servers waits for a reboot: ${who} hosts ask ${said(first.dnsServers ?? [])}, the network says ${said(declared)} (ase reboot ${environment.name})`;
+}

@@ -24,7 +24,12 @@ export type Ledger = {
   readonly numbers: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Host-name stems, by key of the resource. */
   readonly stems: Readonly<Record<string, string>>;
+  /** By host: what it was told when it came up, which holds until it is rebooted. */
+  readonly leases: Readonly<Record<string, Lease>>;
 };
+
+/** @article Customer DNS */
+export type Lease = { readonly incarnation: number; readonly dnsServers: readonly Ipv4[] };
 
 export type AddressBook = {
   /** Offset in the prefix from which the search for a free address begins. */
@@ -32,7 +37,7 @@ export type AddressBook = {
   readonly held: Readonly<Record<string, Ipv4>>;
 };
 
-export const EMPTY_LEDGER: Ledger = { addresses: {}, numbers: {}, stems: {} };
+export const EMPTY_LEDGER: Ledger = { addresses: {}, numbers: {}, stems: {}, leases: {} };
 
 /** The ledger while one blueprint is compiled: what is not taken again is given back at the end. */
 export class LedgerDraft {
@@ -43,6 +48,7 @@ export class LedgerDraft {
   >();
   readonly #numbers = new Map<string, Map<string, number>>();
   readonly #stems = new Map<string, string>();
+  readonly #leases = new Map<string, Lease>();
 
   constructor(before: Ledger) {
     this.#before = before;
@@ -119,6 +125,14 @@ export class LedgerDraft {
     return stem;
   }
 
+  /** The DNS servers of a host: those it was told, until another incarnation of it comes up. */
+  lease(host: string, now: Lease): readonly Ipv4[] {
+    const before = this.#before.leases[host];
+    const lease = before?.incarnation === now.incarnation ? before : now;
+    this.#leases.set(host, lease);
+    return lease.dnsServers;
+  }
+
   close(): Ledger {
     const addresses = Object.fromEntries(
       [...this.#books].map(([pool, { next, held }]) => [
@@ -132,7 +146,12 @@ export class LedgerDraft {
     const numbers = Object.fromEntries(
       [...this.#numbers].map(([kind, owners]) => [kind, Object.fromEntries(owners)]),
     );
-    return { addresses, numbers, stems: Object.fromEntries(this.#stems) };
+    return {
+      addresses,
+      numbers,
+      stems: Object.fromEntries(this.#stems),
+      leases: Object.fromEntries(this.#leases),
+    };
   }
 
   #book(pool: string, first: number) {

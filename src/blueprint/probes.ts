@@ -89,6 +89,13 @@ export function probesOf(
           to: { address: host.place.address, port: flow.port, protocol: flow.spoken },
         }));
       default:
+        if (flow.to === "network-resolvers")
+          return resolverProbes(hosts, round).map(({ from, address }) => ({
+            ...base,
+            name: DEPENDENCIES[0]?.domainName ?? "",
+            from,
+            to: { address, port: flow.port, protocol: flow.spoken },
+          }));
         return flow.to === "subnet"
           ? internalProbes(hosts, round).map((ends) => ({ ...base, ...ends }))
           : outboundProbes(blueprint, hosts, flow, round).map((ends) => ({
@@ -141,6 +148,15 @@ function internalProbes(hosts: readonly Host[], round: number) {
       to: { address: to.place.address, port, protocol: "Tcp" as const },
     };
   });
+}
+
+/** Every DNS server that one of the hosts was told of. */
+function resolverProbes(hosts: readonly Host[], round: number) {
+  const told = hosts.filter(({ dnsServers }) => dnsServers !== undefined);
+  const host = told[round % Math.max(1, told.length)];
+  if (host === undefined) return [];
+  const from = { kind: "host" as const, name: host.name, address: host.place.address };
+  return (host.dnsServers ?? []).map((address) => ({ from, address }));
 }
 
 function outboundProbes(

@@ -35,7 +35,11 @@ function listeningOf(program: Program): readonly Listening[] {
     case "endpoint": {
       const { port } = program;
       if (program.service === "time") return [{ protocol: "Udp", port }];
-      return program.service === "dns" ? [{ protocol: "Udp", port }, tcp(port)] : [tcp(port)];
+      // It listens on loopback: nobody else reaches it.
+      if (program.service === "app-resolver") return [];
+      return program.service === "dns" || program.service === "dns-server"
+        ? [{ protocol: "Udp", port }, tcp(port)]
+        : [tcp(port)];
     }
   }
 }

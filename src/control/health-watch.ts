@@ -58,7 +58,15 @@ export class EnvironmentWatch {
     const failed = attempts.filter(({ result }) => !result.ok);
     this.#again = failed.map(({ probe }) => probe);
     const silent = silentHosts(attempts);
-    const cut = failed.filter(({ probe }) => !silent.includes(keepAliveHost(probe) ?? ""));
+    // One of a network's DNS servers is enough.
+    const resolves = attempts.some(
+      ({ probe, result }) => probe.conversation === "resolver" && result.ok,
+    );
+    const cut = failed.filter(
+      ({ probe }) =>
+        !silent.includes(keepAliveHost(probe) ?? "") &&
+        !(resolves && probe.conversation === "resolver"),
+    );
     this.#counts = countFailures(this.#counts, [...new Set(cut.map(({ probe }) => probe.flow))]);
     this.#silentCounts = countFailures(this.#silentCounts, silent);
     const failures = PROBED_FLOWS.filter(({ id }) => FAILED_ROUNDS <= (this.#counts[id] ?? 0)).map(

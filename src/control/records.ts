@@ -18,7 +18,9 @@ export type BlueprintRecord = {
 
 export function readBlueprint(reading: Reading): BlueprintRecord {
   const record = reading.get<BlueprintRecord>("blueprint", "current")?.value;
-  return record ?? { blueprint: undefined, generation: 0, ledger: EMPTY_LEDGER };
+  if (record === undefined) return { blueprint: undefined, generation: 0, ledger: EMPTY_LEDGER };
+  // A ledger of an earlier version lacks what came later.
+  return { ...record, ledger: { ...EMPTY_LEDGER, ...record.ledger } };
 }
 
 export function storeBlueprint(transaction: Transaction, record: BlueprintRecord): void {

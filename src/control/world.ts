@@ -9,7 +9,11 @@ import { nameOf, parseResourceId } from "../arm/ids.ts";
 import type { ResourceOf } from "../arm/resources.ts";
 import { declined, found, type Result } from "../base/problem.ts";
 import type { Blueprint, Host } from "../blueprint/blueprint.ts";
-import { describeMissing, missingNames } from "../blueprint/environment-names.ts";
+import {
+  describeMissing,
+  missingNames,
+  pendingDnsServers,
+} from "../blueprint/environment-names.ts";
 import type { Ledger } from "../blueprint/ledger.ts";
 import { FIRST_HOST_OFFSET, MOST_INSTANCES, PLATFORM_ADDRESSES } from "../environment/addresses.ts";
 import { describeHealth, type Health } from "../environment/health.ts";
@@ -141,7 +145,7 @@ function noticesOf(
   blueprint: Blueprint,
   environment: ResourceOf<"Microsoft.Web/hostingEnvironments">,
 ): readonly string[] {
-  const { id, kind } = environment;
+  const { id, kind, name } = environment;
   const subnet = storedResource(store, environment.subnet.key)?.resource;
   const network =
     subnet?.type === "Microsoft.Network/virtualNetworks/subnets"
@@ -154,7 +158,8 @@ function noticesOf(
     kind === "Internal" && asksPlatform
       ? describeMissing(domain, missingNames(blueprint, { id, domain }))
       : undefined;
-  return missing === undefined ? [] : [missing];
+  const pending = pendingDnsServers(blueprint, { id, name }, network.dnsServers);
+  return [missing, pending].filter((notice) => notice !== undefined);
 }
 
 function statusWord(health: Health | undefined): string {

@@ -52,7 +52,9 @@ export type Conversation =
   | "http"
   | "https"
   | "sql"
-  | "monitoring";
+  | "monitoring"
+  /** Any answer of a DNS server, "no such name" too. */
+  | "resolver";
 
 export type RequiredFlow = {
   readonly id: string;
@@ -170,6 +172,13 @@ export const PROBED_FLOWS: readonly ProbedFlow[] = [
     consequence: SUSPENDS,
     sources: ["article: required", "firewall page: blocking it only makes support harder"],
   }),
+  // Where the network names DNS servers: one of them has to answer.
+  probed("customer-dns", "the virtual network's DNS servers", {
+    ...outbound("network-resolvers", "Udp", DEPENDENCY_PORTS.dns),
+    heading: "Customer DNS",
+    conversation: "resolver",
+    consequence: "creating the environment fails, and its apps find no names of the network's own",
+  }),
 ];
 
 const { web, ftp, remoteDebugging, webDeploy } = APP_PORTS;
@@ -196,13 +205,6 @@ const PROVED_FLOWS: readonly RequiredFlow[] = [
     grade: "degraded",
     consequence: "DNS answers that do not fit one datagram are lost",
     sources: ["article: UDP 53 only", "documentation of virtual networks: UDP and TCP 53"],
-  },
-  {
-    id: "customer-dns",
-    title: "the virtual network's DNS servers",
-    ...outbound("network-resolvers", "Udp", DEPENDENCY_PORTS.dns),
-    heading: "Customer DNS",
-    consequence: "creating the environment fails, and its apps find no names",
   },
   appFlow("web", "HTTP and HTTPS of the apps", "Web", [single(web.http), single(web.https)]),
   appFlow("ftp", "FTP and FTPS", "Publishing", [

@@ -32,6 +32,7 @@ export const CONVERSATIONS: Readonly<Record<Conversation, Converse>> = {
   https: fetchManifest,
   sql: writeHeartbeat,
   monitoring: pushMetric,
+  resolver: reachResolver,
 };
 
 /** A clock further away than this would make certificates and tokens invalid. */
@@ -95,6 +96,20 @@ async function lookUp(attempt: Attempt): Promise<string> {
     read,
   );
   return `${name} is ${address}`;
+}
+
+/** Whatever a DNS server says of a name: it is there. */
+async function reachResolver(attempt: Attempt): Promise<string> {
+  const { name, timeoutMs, to } = attempt.probe;
+  const id = randomInt(65_536);
+  const socket = await attempt.datagrams();
+  const read = (message: Buffer) => {
+    const answer = readAnswer(message, id);
+    if (answer === "not ours") return answer;
+    return { said: "address" in answer ? answer.address : answer.reason };
+  };
+  const { said } = await askDatagram(socket, timeoutMs, () => encodeQuery(id, name), read);
+  return `${to.address} answers ${name}: ${said}`;
 }
 
 async function lookUpByStream(attempt: Attempt): Promise<string> {

@@ -35,7 +35,9 @@ export async function serveNames(serving: Serving): Promise<Result<"listening">>
   };
   const datagrams = await listeners.receive({ address, port }, answer);
   if (!datagrams.ok) return datagrams;
-  return listeners.accept({ address, port }, (socket) => answerStream(socket, answer));
+  return listeners.accept({ address, port }, (socket) =>
+    answerStream(socket, async (message) => answer(message)),
+  );
 }
 
 /** Finds the address of a name, `*.` names included. */
@@ -151,19 +153,21 @@ function refusal(id: number, code: number): Packet {
 }
 
 /** Over TCP every message is preceded by its length. */
-function answerStream(socket: Socket, answer: (message: Buffer) => Buffer | undefined): void {
+export function answerStream(
+  socket: Socket,
+  answer: (message: Buffer) => Promise<Buffer | undefined>,
+): void {
   let rest: Buffer = Buffer.alloc(0);
+  const reply = (answered: Buffer | undefined) => {
+    if (answered === undefined || socket.writableLength > 65_536) socket.destroy();
+    else if (socket.writable) socket.write(withLength(answered));
+  };
   socket.on("data", (chunk: Buffer) => {
     rest = Buffer.concat([rest, chunk]);
     while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE(0)) {
       const end = 2 + rest.readUInt16BE(0);
-      const answered = answer(rest.subarray(2, end));
+      void answer(rest.subarray(2, end)).then(reply, () => socket.destroy());
       rest = rest.subarray(end);
-      if (answered === undefined || socket.writableLength > 65_536) {
-        socket.destroy();
-        return;
-      }
-      socket.write(withLength(answered));
     }
   });
 }

@@ -6,9 +6,10 @@
  *
  * @article ASE outbound dependencies
  */
-import { found, never, type Result } from "../base/problem.ts";
+import { declined, found, never, type Problem, type Result } from "../base/problem.ts";
 import type { Endpoint, Program } from "../blueprint/blueprint.ts";
-import type { ProgramPlace, RunningProgram } from "../fabric/fabric.ts";
+import type { HostSockets, ProgramPlace, RunningProgram } from "../fabric/fabric.ts";
+import { serveAppNames } from "./app-resolver.ts";
 import { serveNames } from "./dns-endpoint.ts";
 import { Listeners } from "./listeners.ts";
 import { serveMetrics } from "./monitoring-endpoint.ts";
@@ -23,6 +24,7 @@ export type Serving = {
   readonly listeners: Listeners;
   /** Id of the network it stands in. */
   readonly network?: string;
+  readonly sockets: HostSockets;
 };
 
 export async function startEndpoint(
@@ -34,6 +36,7 @@ export async function startEndpoint(
   const opened = await serve({
     current: () => current,
     listeners,
+    sockets: place.sockets,
     ...(place.network === undefined ? {} : { network: place.network }),
   });
   if (!opened.ok) {
@@ -66,12 +69,24 @@ function serve(serving: Serving): Promise<Result<"listening">> {
       return serveDatabase(serving);
     case "monitoring":
       return serveMetrics(serving);
+    case "app-resolver":
+      return serveAppNames(serving);
+    case "dns-server":
+      return Promise.resolve(declined(notInProcess(service)));
     default:
       return never(service);
   }
 }
 
-/** All but the names: those are looked up anew for each question. */
-function fixedPart({ service, address, port, tls }: Endpoint): string {
-  return JSON.stringify([service, address, port, tls?.certificate, tls?.key, tls?.authority]);
+/** All but names and zones: those are looked up anew for each question. */
+function fixedPart({ service, address, port, tls, asks }: Endpoint): string {
+  return JSON.stringify([service, address, port, tls?.certificate, tls?.key, tls?.authority, asks]);
+}
+
+function notInProcess(service: string): Problem {
+  return {
+    code: "NotAService",
+    what: `${service} is a process of its own`,
+    fix: "Report this: the program was given to the wrong part.",
+  };
 }

@@ -20,6 +20,7 @@ export class Listeners {
   readonly #sockets: HostSockets;
   readonly #open = new Set<{ readonly close: () => Promise<void> }>();
   readonly #connections = new Set<Socket>();
+  #isOpen = true;
 
   constructor(sockets: HostSockets) {
     this.#sockets = sockets;
@@ -46,7 +47,7 @@ export class Listeners {
 
   async receive(
     at: Spot,
-    answer: (message: Buffer) => Buffer | undefined,
+    answer: (message: Buffer) => Buffer | undefined | Promise<Buffer | undefined>,
   ): Promise<Result<"listening">> {
     const bound = await this.#sockets.udp(at);
     if (!bound.ok) return bound;
@@ -54,14 +55,20 @@ export class Listeners {
     // An answer that cannot be sent is lost, as any datagram may be.
     socket.on("error", () => undefined);
     socket.on("message", (message, from) => {
+      const send = (answered: Buffer | undefined) => {
+        if (answered !== undefined && this.#isOpen)
+          socket.send(answered, from.port, from.address, () => undefined);
+      };
       const answered = answer(message);
-      if (answered !== undefined) socket.send(answered, from.port, from.address, () => undefined);
+      if (answered instanceof Promise) void answered.then(send, () => undefined);
+      else send(answered);
     });
     this.#open.add({ close: () => new Promise((resolve) => void socket.close(() => resolve())) });
     return { ok: true, value: "listening" };
   }
 
   async close(): Promise<void> {
+    this.#isOpen = false;
     const closing = [...this.#open].map(({ close }) => close());
     this.#open.clear();
     for (const socket of this.#connections) socket.destroy();

@@ -5,11 +5,14 @@
  */
 import { declined } from "../base/problem.ts";
 import type { StartProgram } from "../fabric/fabric.ts";
+import { startDnsServer } from "./dns-server.ts";
 import { startEndpoint } from "./endpoints.ts";
 import { startRoleAgent } from "./role-agent.ts";
 
 export const startService: StartProgram = async (program, place) => {
   if (program.kind === "role-agent") return startRoleAgent(program, place);
+  if (program.kind === "endpoint" && program.service === "dns-server")
+    return startDnsServer(program, place);
   if (program.kind === "endpoint") return startEndpoint(program, place);
   return declined({
     code: "NotAService",

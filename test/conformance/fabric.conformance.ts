@@ -236,6 +236,31 @@ export function describeFabric(name: string, open: OpenFabric): void {
       expect(performance.now() - startedAt).toBeLessThan(2_000);
     });
 
+    test("a DNS server in a machine answers, and a route cuts it off", async () => {
+      const server = (service: "dns" | "dns-server"): Host => ({
+        ...agentHost("names", FAR, CAROL),
+        programs: [
+          {
+            ...{ kind: "endpoint", name: "dns", service, address: CAROL, port: 53 },
+            names: { "db.test": BOB },
+          },
+        ],
+      });
+      const world = (of: Parameters<typeof smallWorld>[0], service: "dns" | "dns-server") =>
+        smallWorld({ ...of, hosts: [agentHost("alice", NEAR, ALICE), server(service)] });
+      const asked = {
+        ...probe(FROM_ALICE, CAROL, { port: 53, conversation: "resolver", name: "no.test" }),
+      };
+      const question: Probe = { ...asked, to: { ...asked.to, protocol: "Udp" } };
+      const fabric = await standing(world({}, "dns-server"));
+      await passes(fabric, question);
+      const nowhere = { name: "Hole", prefix: prefix(CAROL), nextHop: { kind: "None" } as const };
+      await become(fabric, world({ generation: 2, routes: [nowhere] }, "dns-server"));
+      await fails(fabric, question);
+      await become(fabric, world({ generation: 3 }, "dns"));
+      await passes(fabric, question);
+    });
+
     test("a host that is removed is gone, the others stay, and it may be removed again", async () => {
       const fabric = await standing(smallWorld());
       await passes(fabric, TO_BOB);

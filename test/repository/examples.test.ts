@@ -9,7 +9,11 @@ import { PROBED_FLOWS } from "../../src/environment/flows.ts";
 
 const pathOf = (name: string) => new URL(`../../examples/${name}`, import.meta.url).pathname;
 
-describe.each(["external", "internal"])("the example %s", (name) => {
+const MACHINES: Readonly<Record<string, readonly string[]>> = {
+  "customer-dns": ["networkInterfaces"],
+};
+
+describe.each(["external", "internal", "customer-dns"])("the example %s", (name) => {
   const files = readTemplateFiles(
     pathOf(`${name}/azuredeploy.json`),
     pathOf(`${name}/azuredeploy.parameters.json`),
@@ -39,6 +43,7 @@ describe.each(["external", "internal"])("the example %s", (name) => {
       "networkSecurityGroups",
       "routeTables",
       "virtualNetworks",
+      ...(MACHINES[name] ?? []),
       "hostingEnvironments",
       "serverfarms",
       "sites",

@@ -6,6 +6,7 @@ import {
   openTestWorld,
   until,
   untilHealthy,
+  untilText,
   type Loose,
   type TestWorld,
 } from "../support/world.ts";
@@ -154,5 +155,168 @@ describe("private DNS zones", () => {
       code: "Conflict",
       what: expect.stringContaining("corp.example"),
     });
+  });
+});
+
+/** A command in the sandbox of one instance of the app. */
+const inApp = async (command: string): Promise<{ code: number; stdout: string }> => {
+  const { internalIpAddress } = (
+    await world.arm("GET", world.web("hostingEnvironments/demo-ilb/capacities/virtualip"))
+  ).properties;
+  const { stdout } = await world.exec(INSIDE, [
+    ...["curl", "-s", "-m", "20", "-G", "--data-urlencode", `command=${command}`],
+    ...["-H", `Host: hello-inside.${DOMAIN}`, `http://${internalIpAddress}/run`],
+  ]);
+  return JSON.parse(stdout).value;
+};
+
+describe("DNS servers of the network", () => {
+  const network = () => world.network("virtualNetworks/demo-ilb-vnet");
+  const WORKER = "demo-ilb-demo-ilb-plan-0";
+  const notices = async (): Promise<string[]> => (await environment()).properties.notices;
+
+  test("are a machine of the network that runs dnsmasq", async () => {
+    await world.arm("PUT", world.network("networkInterfaces/names"), {
+      location: "local",
+      tags: {
+        "openase.program": "dns-server",
+        "openase.dns.db.customer.test": "10.2.3.7",
+        "openase.dns.www.customer.test": "db.customer.test",
+      },
+      properties: {
+        ipConfigurations: [
+          {
+            name: "first",
+            properties: {
+              subnet: { id: `${network()}/subnets/machines` },
+              privateIPAllocationMethod: "Static",
+              privateIPAddress: "10.2.3.4",
+            },
+          },
+        ],
+      },
+    });
+    const asked = await world.exec(INSIDE, ["nslookup", "www.customer.test", "10.2.3.4"]);
+    expect(asked.stdout).toBe(
+      [
+        "Server:\t\t10.2.3.4",
+        "Address:\t10.2.3.4#53",
+        "",
+        "Non-authoritative answer:",
+        "www.customer.test\tcanonical name = db.customer.test.",
+        "Name:\tdb.customer.test",
+        "Address: 10.2.3.7",
+        "",
+      ].join("\n"),
+    );
+    const denied = await world.exec(INSIDE, ["nslookup", "management.azure.com", "10.2.3.4"]);
+    expect(denied).toMatchObject({ exitCode: 1, stdout: expect.stringContaining("NXDOMAIN") });
+  });
+
+  test("that are changed take effect with a reboot, not before, and status says so", async () => {
+    const { properties } = await world.arm("GET", network());
+    await world.arm("PUT", network(), {
+      location: "local",
+      properties: { ...properties, dhcpOptions: { dnsServers: ["10.2.3.4"] } },
+    });
+    expect((await notices()).at(-1)).toBe(
+      "a change of DNS servers waits for a reboot: all hosts ask the platform's resolver, the network says 10.2.3.4 (ase reboot demo-ilb)",
+    );
+    expect(await inApp("nameresolver db.customer.test")).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining("Server: 168.63.129.16\r\n"),
+    });
+    // Machines learn it at once.
+    expect(await addressesAt(INSIDE, "db.customer.test")).toEqual(["10.2.3.7"]);
+    await world.arm("POST", world.web("hostingEnvironments/demo-ilb/reboot"));
+    await until(
+      "no reboot is pending",
+      async () => ((await notices()).length === 0 ? true : undefined),
+      60_000,
+    );
+    await untilHealthy(world, "demo-ilb");
+  });
+
+  test("are asked by apps: nameresolver shows it, and nslookup asks the platform instead", async () => {
+    const seen = [
+      "Server: 10.2.3.4",
+      "",
+      "Non-authoritative answer:",
+      "Name: db.customer.test",
+      "Addresses: ",
+      "\t10.2.3.7",
+      "Aliases: ",
+      "\twww.customer.test",
+      "",
+    ].join("\r\n");
+    expect(await inApp("nameresolver www.customer.test")).toMatchObject({ code: 0, stdout: seen });
+    expect((await world.exec(WORKER, ["nameresolver", "www.customer.test"])).stdout).toBe(seen);
+    expect((await inApp("getent hosts db.customer.test")).stdout).toContain("10.2.3.7");
+    expect((await inApp("nslookup db.customer.test")).stdout).toContain("NXDOMAIN");
+    expect((await inApp("echo $WEBSITE_DNS_SERVER")).stdout).toBe("10.2.3.4\n");
+    // A role of the environment asks the platform, always.
+    expect(await addressesAt("demo-ilb-management-0", "db.customer.test")).toEqual([]);
+  });
+
+  test("that cannot resolve a name leave it to the platform", async () => {
+    expect((await inApp("nameresolver management.azure.com")).stdout).toContain("198.19.0.81");
+    expect((await inApp(`nameresolver ${DOMAIN}`)).stdout).toMatch(/\t10\.2\.1\.\d+\r\n/);
+    expect(await inApp("nameresolver nowhere.test")).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining("No such host is known"),
+    });
+  });
+
+  test("tcpping says what portals read", async () => {
+    const open = await inApp("tcpping management.azure.com:443 -n 2");
+    expect(open.stdout).toMatch(
+      /^(Connected to management\.azure\.com:443, time taken: (<1|\d+)ms\r\n){2}Complete: 2\/2 successful attempts \(100%\)\. Average success time: [\d.]+ms\r\n$/,
+    );
+    const unknown = await inApp("tcpping nowhere.test -n 1");
+    expect(unknown.stdout).toMatch(
+      /^Connection attempt failed: No such host is known\r\nComplete: 0\/1/,
+    );
+    const silent = await inApp("tcpping 10.2.3.99:80 -n 1 -w 1");
+    expect(silent.stdout).toMatch(
+      /^Connection attempt failed: (Connection timed out|An attempt was)/,
+    );
+  });
+
+  test("that the subnet does not reach make the environment ill, with the rule; apps fall back", async () => {
+    const rule = world.network("networkSecurityGroups/demo-ilb-nsg/securityRules/cut-dns");
+    await world.arm("PUT", rule, {
+      properties: {
+        ...{ priority: 100, direction: "Outbound", access: "Deny", protocol: "*" },
+        ...{ sourceAddressPrefix: "*", sourcePortRange: "*" },
+        ...{ destinationAddressPrefix: "10.2.3.4", destinationPortRange: "53" },
+      },
+    });
+    const status = await untilText(
+      "the cut is named",
+      () => world.health("demo-ilb"),
+      (text) => text.includes("denied by rule cut-dns (priority 100, outbound) of demo-ilb-nsg"),
+      10_000,
+    );
+    expect(status).toMatch(
+      /the virtual network's DNS servers \(Udp 10\.2\.1\.\d+ -> 10\.2\.3\.4:53\)/,
+    );
+    expect((await inApp("nameresolver management.azure.com")).stdout).toContain("198.19.0.81");
+    await world.arm("DELETE", rule);
+    await untilHealthy(world, "demo-ilb");
+  });
+
+  test("of an app's own settings come before those of the network", async () => {
+    await world.arm("PUT", world.web("sites/hello-inside/config/appsettings"), {
+      properties: { WEBSITE_DNS_SERVER: "168.63.129.16" },
+    });
+    await until(
+      "the app asks the platform",
+      async () =>
+        (await inApp("nameresolver management.azure.com")).stdout.includes("168.63.129.16")
+          ? true
+          : undefined,
+      15_000,
+    );
+    expect((await inApp("nameresolver db.customer.test")).code).toBe(1);
   });
 });

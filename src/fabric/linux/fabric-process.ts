@@ -22,7 +22,11 @@ export type FabricProcessOptions = {
   readonly doorFds?: DoorSockets;
   readonly startProgram: StartProgram;
   readonly runProbe: RunProbe;
+  /** Writes the commands that people find at every place into a folder. */
+  readonly writeTools?: (folder: string) => Promise<void>;
 };
+
+const TOOLS = `${SCRATCH}/tools`;
 
 /** Serves until it is told to end; the process ends with it. */
 export async function runFabricProcess(options: FabricProcessOptions): Promise<void> {
@@ -30,6 +34,7 @@ export async function runFabricProcess(options: FabricProcessOptions): Promise<v
   const files = worldFiles(options.home);
   const view = makePrivateView();
   if (!view.ok) return giveUp(view.problem);
+  await options.writeTools?.(TOOLS);
   const kernel = openKernel();
   if (!kernel.ok) return giveUp(kernel.problem);
   const fabric = openLinuxFabric({
@@ -42,6 +47,8 @@ export async function runFabricProcess(options: FabricProcessOptions): Promise<v
     hasUsers: hasUsers(),
     ...(options.doorFds === undefined ? {} : { doors: options.doorFds }),
     resolversChanged: view.value.writeResolvers,
+    withResolvers: view.value.withResolvers,
+    ...(options.writeTools === undefined ? {} : { tools: TOOLS }),
     log,
   });
   const leave = () => {

@@ -15,6 +15,7 @@ import type { Kernel, Space } from "./kernel/kernel.ts";
 import type { Limits } from "./limits.ts";
 import type { LogBook } from "./log-book.ts";
 import { probeWithin } from "./probe-within.ts";
+import type { ResolverFile } from "./mounts.ts";
 import { runCommand } from "./run-command.ts";
 
 export type LinuxFabricOptions = {
@@ -28,6 +29,10 @@ export type LinuxFabricOptions = {
   readonly hasUsers: boolean;
   /** Listening sockets of the machine's loopback; without them nobody comes in from there. */
   readonly doors?: DoorSockets;
+  /** Folder of commands that people find at every place, besides the machine's own. */
+  readonly tools?: string;
+  /** A command that sees these resolvers is started through the words this answers. */
+  readonly withResolvers?: (name: string, file: ResolverFile) => readonly string[];
   /** Addresses of resolvers changed: the platform's own first. */
   readonly resolversChanged?: (addresses: readonly string[]) => void;
   readonly log: (message: string, fields: object) => void;
@@ -230,7 +235,15 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
       if (isEnding) return declined(ending());
       const space = spaceAt(at);
       if (space === undefined) return declined(noSuchPlace(at));
-      const started = await runCommand(space, command);
+      const host = at.kind === "host" ? hosts.get(at.name)?.host : undefined;
+      const file = host === undefined ? undefined : resolversAt(host);
+      const started = await runCommand(space, command, {
+        path: options.tools === undefined ? [] : [options.tools],
+        through:
+          host === undefined || file === undefined
+            ? []
+            : (options.withResolvers?.(host.name, file) ?? []),
+      });
       if (started.ok) {
         children.add(started.value.kill);
         void started.value.ended.then(() => children.delete(started.value.kill));
@@ -249,6 +262,20 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
       kernel.close();
     },
   };
+}
+
+/**
+ * Whom programs of a host ask: the resolver of its apps, or the servers the host was told; nothing
+ * for the roles of an environment, which ask the platform.
+ */
+function resolversAt(host: Host): ResolverFile | undefined {
+  const own = host.programs.flatMap((program) =>
+    program.kind === "endpoint" ? (program.asks?.[0] ?? []) : [],
+  );
+  if (own[0] !== undefined) return { asked: [own[0].at], behind: own[0].servers };
+  const { dnsServers, role } = host;
+  if (dnsServers === undefined || (role !== "Machine" && role !== "Visitor")) return undefined;
+  return { asked: dnsServers, behind: [] };
 }
 
 /** New processes begun at the same time: enough to fill the machine, not to flood it. */

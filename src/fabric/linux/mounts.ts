@@ -17,6 +17,14 @@ const RESOLVER_FILE = "/etc/resolv.conf";
 export type PrivateView = {
   /** Which resolvers commands and programs ask that use the machine's library. */
   readonly writeResolvers: (addresses: readonly string[]) => void;
+  /** Words before a command that is to see other resolvers; `name` tells places apart. */
+  readonly withResolvers: (name: string, file: ResolverFile) => readonly string[];
+};
+
+export type ResolverFile = {
+  readonly asked: readonly string[];
+  /** Servers that one of our own asks in turn. */
+  readonly behind: readonly string[];
 };
 
 /** Only ever called inside a mount namespace of our own. */
@@ -25,7 +33,8 @@ export function makePrivateView(): Result<PrivateView> {
   const tmpfs = mount(["-t", "tmpfs", "-o", "mode=0755,nosuid,nodev", "openase", "/run"]);
   if (!tmpfs.ok) return tmpfs;
   mkdirSync(SCRATCH, { recursive: true, mode: 0o755 });
-  if (target === undefined) return found({ writeResolvers: () => undefined });
+  if (target === undefined)
+    return found({ writeResolvers: () => undefined, withResolvers: () => [] });
   const isHidden = target.startsWith("/run/");
   const own = isHidden ? target : `${SCRATCH}/resolv.conf`;
   mkdirSync(dirname(own), { recursive: true });
@@ -38,6 +47,16 @@ export function makePrivateView(): Result<PrivateView> {
     writeResolvers: (addresses) => {
       const lines = addresses.slice(0, MOST_RESOLVERS).map((address) => `nameserver ${address}\n`);
       writeFileSync(own, `${lines.join("")}options timeout:2 attempts:2\n`, { mode: 0o644 });
+    },
+    withResolvers: (name, { asked, behind }) => {
+      const file = `${SCRATCH}/resolv-${encodeURIComponent(name)}.conf`;
+      const comment = behind.length === 0 ? [] : [`# asks in turn: ${behind.join(", ")}`];
+      const servers = asked.slice(0, MOST_RESOLVERS).map((address) => `nameserver ${address}`);
+      const patience = behind.length === 0 ? "timeout:3 attempts:2" : "timeout:10 attempts:1";
+      const lines = [...comment, ...servers, `options ${patience}`];
+      writeFileSync(file, `${lines.join("\n")}\n`, { mode: 0o644 });
+      const script = 'mount --no-mtab --bind "$1" "$2" || exit 125; shift 2; exec "$@"';
+      return ["unshare", "--mount", "--", "/bin/sh", "-c", script, "sh", file, target];
     },
   });
 }

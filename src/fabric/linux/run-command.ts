@@ -13,12 +13,22 @@ import { USUAL_PATH } from "./program-place.ts";
 
 const LAST_OUTPUT_MS = 1_000;
 
+/** How the place looks to a command besides its network. */
+export type Surroundings = {
+  /** Folders of commands before the usual ones. */
+  readonly path: readonly string[];
+  /** What it is started through, to see the place's own resolvers. */
+  readonly through: readonly string[];
+};
+
 export async function runCommand(
   space: Space,
   { argv, input, onOutput }: Command,
+  { path, through }: Surroundings,
 ): Promise<Result<RunningCommand>> {
-  const [command, ...words] = argv;
-  if (command === undefined || command === "")
+  const [name] = argv;
+  const [command, ...words] = [...through, ...argv];
+  if (command === undefined || name === undefined || name === "")
     return declined({
       code: "CommandMissing",
       what: "no command was given",
@@ -30,7 +40,7 @@ export async function runCommand(
       // A group of its own: what the command starts is killed with it.
       detached: true,
       cwd: "/",
-      env: { PATH: USUAL_PATH, HOME: "/", LANG: "C.UTF-8", TERM: "dumb" },
+      env: { PATH: [...path, USUAL_PATH].join(":"), HOME: "/", LANG: "C.UTF-8", TERM: "dumb" },
     }),
   );
   child.stdin.on("error", () => undefined);
@@ -51,7 +61,7 @@ export async function runCommand(
   if (problem !== undefined)
     return declined({
       code: "CommandNotStarted",
-      what: `"${command}" was not started: ${problem.message}`,
+      what: `"${name}" was not started: ${problem.message}`,
       fix: "Check the command's name and that it is installed on this machine.",
     });
   return found({ ended, kill: () => killGroup(child.pid) });

@@ -248,6 +248,8 @@ function speaks(program: Program, conversation: Probe["conversation"]): boolean 
     case "keep-alive":
     case "internal":
       return program.kind === "role-agent";
+    case "resolver":
+      return isEndpointOf(program, "dns") || isEndpointOf(program, "dns-server");
     case "http":
     case "https":
       return program.kind === "front-end" || isEndpointOf(program, conversation);
@@ -256,7 +258,7 @@ function speaks(program: Program, conversation: Probe["conversation"]): boolean 
   }
 }
 
-function isEndpointOf(program: Program, service: Probe["conversation"]): boolean {
+function isEndpointOf(program: Program, service: Probe["conversation"] | "dns-server"): boolean {
   return program.kind === "endpoint" && program.service === service;
 }
 
