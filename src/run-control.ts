@@ -17,7 +17,6 @@ import { join } from "node:path";
 
 import { pino, type Logger } from "pino";
 
-import { accessByToken } from "./api/access.ts";
 import { createApi } from "./api/app.ts";
 import { portIsFree, serveApi } from "./api/serve.ts";
 import { found, type Problem, type Result } from "./base/problem.ts";
@@ -30,6 +29,8 @@ import { forgetRemovedSites, openWorld } from "./control/world.ts";
 import { SUSPEND_AFTER_MS } from "./environment/health.ts";
 import { connectWorld, startWorld } from "./fabric/linux/world.ts";
 import type { RemoteFabric } from "./fabric/remote/client.ts";
+import { ensureLocalCaller, makeFirstOwner, openIdentity } from "./identity/identity.ts";
+import { openTokenKeys } from "./identity/token-keys.ts";
 import { serviceTagAnswer } from "./network/service-tags.ts";
 import { openAuthority } from "./services/certificates.ts";
 import { loadServiceTags } from "./store/service-tag-file.ts";
@@ -69,9 +70,21 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
   // The world needs a while to stand; meanwhile keys are made and tags are read.
   const starting = adoptOrStart(options);
   const authority = await openAuthority(join(home, "pki"));
+  const keys = await openTokenKeys({ file: join(home, "pki", "token-keys.json"), now });
   const tags = loadServiceTags();
   if (!authority.ok) return authority;
   if (!tags.ok) return tags;
+  if (!keys.ok) return keys;
+  const onDefect = (thrown: unknown) => log.error({ err: thrown }, "defect");
+  const { subscriptionId, tenantId } = account.value;
+  const identity = openIdentity({ store, keys: keys.value, tenantId, now, onDefect });
+  const caller = ensureLocalCaller(identity, subscriptionId);
+  if (!caller.ok) return caller;
+  const owner = await makeFirstOwner(identity, subscriptionId);
+  if (!owner.ok) return owner;
+  // Shown by the next `ase up`, which removes it.
+  if (owner.value !== undefined)
+    writeWhole(join(home, "state", "first-owner.json"), { ...owner.value, tenantId });
   const facts = new FactBook({
     store,
     authority: authority.value,
@@ -102,7 +115,6 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
     facts,
     tags: tags.value,
   });
-  const onDefect = (thrown: unknown) => log.error({ err: thrown }, "defect");
   const plane = openControlPlane({
     store,
     account: account.value,
@@ -112,10 +124,12 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
     isServiceTag: (name) => serviceTagAnswer(tags.value, name),
     environment: { name: "OpenASE", suffixes: {} },
     onDefect,
+    judge: identity.judge,
   });
   const app = createApi({
     plane,
-    access: accessByToken(tokenOf(home)),
+    access: { identity, subscriptionId, local: { token: tokenOf(home), caller: caller.value } },
+    now,
     version: VERSION,
     scratch: join(home, "uploads"),
     largestUploadBytes: LARGEST_UPLOAD_BYTES,

@@ -91,5 +91,6 @@ const STATUSES: Readonly<Record<string, number>> = {
   DeploymentCannotBeCancelled: 409,
   InternalServerError: 500,
   OperationCanceled: 409,
+  PrincipalNotFound: 400,
   StoreUnwritable: 503,
 };

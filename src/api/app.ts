@@ -9,14 +9,19 @@ import { type Context, Hono } from "hono";
 
 import { type Problem, problemOf, ProblemError } from "../base/problem.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
-import { type Access } from "./access.ts";
-import { originOf, refuse } from "./answer.ts";
+import { type Access, permitted, signedIn } from "./access.ts";
+import { activityRoutes, recorded } from "./activity.ts";
+import { refuse } from "./answer.ts";
+import { authorizationRoutes } from "./authorization.ts";
 import { deploymentRoutes } from "./deployments.ts";
 import { environmentRoutes } from "./environments.ts";
+import { graphRoutes } from "./graph.ts";
+import { limited, type Limits, USUAL_LIMITS } from "./limits.ts";
 import { metadataRoutes } from "./metadata.ts";
 import { ownRoutes } from "./own.ts";
 import { missingVersion, routePath } from "./request.ts";
 import { resourceRoutes } from "./resources.ts";
+import { signInRoutes } from "./sign-in.ts";
 import { siteRoutes } from "./sites.ts";
 import { subscriptionRoutes } from "./subscriptions.ts";
 import { webRoutes } from "./web.ts";
@@ -24,6 +29,9 @@ import { webRoutes } from "./web.ts";
 export type ApiOptions = {
   readonly plane: ControlPlane;
   readonly access: Access;
+  /** Absent: the usual ones. */
+  readonly limits?: Limits;
+  readonly now: () => number;
   /** Of the program, shown by /openase/version. */
   readonly version: string;
   /** A folder for uploads. */
@@ -34,23 +42,27 @@ export type ApiOptions = {
 };
 
 export function createApi(options: ApiOptions): Hono {
-  const { access, plane } = options;
+  const { access, now, plane } = options;
+  const { identity, local } = access;
   const app = new Hono({ getPath: routePath });
   app.use(mark);
   app.route("/metadata", metadataRoutes(plane.account));
-  app.use(async (context, next) => {
-    const refused = access.refuse(context.req.header("Authorization"));
-    if (refused === undefined) return next();
-    context.header("WWW-Authenticate", challenge(context, refused));
-    return refuse(context, refused);
-  });
+  app.route("/", signInRoutes(identity, plane.account));
+  app.use(signedIn(access));
+  for (const version of ["/v1.0", "/beta"])
+    app.route(version, graphRoutes(identity, plane.account));
+  app.use(limited(options.limits ?? USUAL_LIMITS, local.caller.objectId, now));
+  app.use(recorded(plane, identity, now));
+  app.use(permitted(access));
   app.route("/openase", ownRoutes(plane, options.version));
   app.use(async (context, next) => {
     const missing = missingVersion(context);
     return missing === undefined ? next() : refuse(context, missing);
   });
   // The more particular first: what they do not answer falls to the general ones.
-  app.route("/", subscriptionRoutes(plane));
+  app.route("/", authorizationRoutes(plane, identity));
+  app.route("/", activityRoutes(identity, now));
+  app.route("/", subscriptionRoutes(plane, identity));
   app.route("/", deploymentRoutes(plane));
   app.route("/", environmentRoutes(plane));
   app.route("/", siteRoutes(plane, options));
@@ -86,11 +98,6 @@ async function mark(context: Context, next: () => Promise<void>): Promise<void> 
 
 function plain(text: string | undefined): string | undefined {
   return text !== undefined && /^[\w.:-]{1,128}$/.test(text) ? text : undefined;
-}
-
-function challenge(context: Context, refused: Problem): string {
-  const error = refused.code === "AuthenticationFailed" ? "invalid_request" : "invalid_token";
-  return `Bearer authorization_uri="${originOf(context)}/adfs", error="${error}"`;
 }
 
 function unknownPath(context: Context): Problem {

@@ -11,7 +11,9 @@ import { groupNotFound, notFound } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
 import type { Change, Preview } from "../control/deployment-preview.ts";
 import type { Deployment } from "../control/deployment-record.ts";
+import type { DeploymentRequest } from "../control/deployments.ts";
 import { renderDeployment, renderStep } from "../control/deployment-view.ts";
+import { callerIn } from "./access.ts";
 import { answer, followOperation, page, refuse, sent, statusOfProblem } from "./answer.ts";
 import { bodyOf, idInPath, segmentCount } from "./request.ts";
 
@@ -94,14 +96,13 @@ function groupId(context: Context): ResourceId {
   };
 }
 
-async function request(
-  context: Context,
-  words: number,
-): Promise<Result<{ readonly id: ResourceId; readonly body: JsonObject }>> {
+async function request(context: Context, words: number): Promise<Result<DeploymentRequest>> {
   const id = idInPath(context, segmentCount(context) - words);
   if (!id.ok) return id;
   const body = await bodyOf(context);
-  return body.ok ? { ok: true, value: { id: id.value, body: body.value } } : body;
+  return body.ok
+    ? { ok: true, value: { id: id.value, body: body.value, caller: callerIn(context) } }
+    : body;
 }
 
 async function put(context: Context, plane: ControlPlane): Promise<Response> {

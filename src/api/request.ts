@@ -22,20 +22,31 @@ function segmentsOf(url: string): readonly string[] {
   return path.split("/").filter((segment) => segment !== "");
 }
 
-/** The id that the first `count` segments of the path spell; all of them when absent. */
-export function idInPath(context: Context, count?: number): Result<ResourceId> {
+/** Segments of the path as names. */
+export function decodedSegments(context: Context): Result<readonly string[]> {
   const segments: string[] = [];
-  for (const written of segmentsOf(context.req.url).slice(0, count)) {
+  for (const written of segmentsOf(context.req.url)) {
     const segment = decoded(written);
     if (segment === undefined || segment.includes("/") || hasControl(segment))
-      return declined({
-        code: "InvalidResourceId",
-        what: `"${written}" is not a name in a path`,
-        fix: "Names have no slashes, control characters or broken percent escapes.",
-      });
+      return declined(notAName(written));
     segments.push(segment);
   }
-  return parseResourceId(`/${segments.join("/")}`);
+  return found(segments);
+}
+
+/** The id that the first `count` segments of the path spell; all of them when absent. */
+export function idInPath(context: Context, count?: number): Result<ResourceId> {
+  const segments = decodedSegments(context);
+  if (!segments.ok) return segments;
+  return parseResourceId(`/${segments.value.slice(0, count).join("/")}`);
+}
+
+function notAName(written: string): Problem {
+  return {
+    code: "InvalidResourceId",
+    what: `"${written}" is not a name in a path`,
+    fix: "Names have no slashes, control characters or broken percent escapes.",
+  };
 }
 
 /** Count of segments before an action or part at the end of the path. */
@@ -82,6 +93,12 @@ export async function bodyOf(context: Context): Promise<Result<JsonObject>> {
   if (!text.ok) return text;
   if (text.value.trim() === "") return found({});
   return readJsonObject(text.value, "request body");
+}
+
+/** A form as browsers and token clients send it. */
+export async function formOf(context: Context): Promise<Result<Readonly<Record<string, string>>>> {
+  const text = await textOf(context);
+  return text.ok ? found(Object.fromEntries(new URLSearchParams(text.value))) : text;
 }
 
 async function textOf(context: Context): Promise<Result<string>> {

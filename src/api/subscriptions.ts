@@ -10,6 +10,8 @@ import { bodyOfProblem } from "../control/error-body.ts";
 import { groupNotFound, subscriptionNotFound } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
 import type { StoredResource } from "../control/wanted.ts";
+import { type Identity, keyOfScope } from "../identity/identity.ts";
+import { callerIn } from "./access.ts";
 import {
   answer,
   followOperation,
@@ -23,12 +25,15 @@ import { listProviders, provider } from "./providers.ts";
 import { bodyOf, idInPath, query } from "./request.ts";
 import { answerWrite, listOf, typeOfResource, viewsOf } from "./resources.ts";
 
-export function subscriptionRoutes(plane: ControlPlane): Hono {
+export function subscriptionRoutes(plane: ControlPlane, { roles }: Identity): Hono {
   const { account } = plane;
   const routes = new Hono();
   const shown = subscriptionOf(plane);
   routes.get("/tenants", (context) => page(context, [tenantOf(plane)]));
-  routes.get("/subscriptions", (context) => page(context, [shown]));
+  routes.get("/subscriptions", (context) => {
+    const isKnown = roles.knows(callerIn(context).objectId, keyOfScope(idOfSubscription(plane)));
+    return page(context, isKnown ? [shown] : []);
+  });
   routes.get("/providers", (context) => page(context, listProviders(account)));
   routes.get("/providers/:namespace", (context) =>
     sent(context, provider(context.req.param("namespace"), account)),
@@ -261,10 +266,14 @@ function ours(plane: ControlPlane) {
   };
 }
 
+function idOfSubscription({ account }: Pick<ControlPlane, "account">): string {
+  return `/subscriptions/${account.subscriptionId}`;
+}
+
 function subscriptionOf({ account }: ControlPlane): JsonObject {
   const { subscriptionId, tenantId } = account;
   return {
-    id: `/subscriptions/${subscriptionId}`,
+    id: idOfSubscription({ account }),
     subscriptionId,
     tenantId,
     displayName: "OpenASE",

@@ -4,6 +4,7 @@
  */
 import type { JsonObject } from "../arm/json.ts";
 import type { Problem } from "../base/problem.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { Reading, Transaction } from "../store/store.ts";
 
 export type Deployment = {
@@ -32,6 +33,8 @@ export type Deployment = {
   readonly warnings: readonly Problem[];
   /** Ids of the resources it wrote. */
   readonly outputResources: readonly string[];
+  /** In whose name it is done. */
+  readonly caller: Caller;
   /** Key of the deployment it is nested in. */
   readonly within?: string;
 };

@@ -17,7 +17,9 @@ import {
   planDeployment,
   type Step,
 } from "../arm/template.ts";
-import { found, type Problem, problemOf, type Result } from "../base/problem.ts";
+import { declined, found, type Problem, problemOf, type Result } from "../base/problem.ts";
+import type { Caller } from "../identity/identity.ts";
+import { operationOf } from "../identity/operation-name.ts";
 import type { Transaction } from "../store/store.ts";
 import type { Written } from "./arm-writes.ts";
 import type { Deployment, DeploymentStep } from "./deployment-record.ts";
@@ -153,11 +155,26 @@ async function carryOut(
     return runNested(run, key, declaration, opened.value.plan);
   const id = parseResourceId(declaration.id);
   if (!id.ok) return id;
+  const refused = judgeStep(run, key, "write", declaration.id);
+  if (refused !== undefined) return declined(refused);
   const written = options.writes.put({ id: id.value, body: declaration.body });
   if (!written.ok) return written;
   noteWritten(run, key, written.value, declaration);
   const problem = await awaitOperation(run, written.value);
   return problem === undefined ? found([]) : { ok: false, problem };
+}
+
+/** A deployment may do what its caller may do, and nothing more. */
+function judgeStep(
+  { options }: Run,
+  key: string,
+  kind: "write" | "delete",
+  id: string,
+): Problem | undefined {
+  const caller = readDeployment(options.store, key)?.caller;
+  const segments = id.split("/").filter((segment) => segment !== "");
+  const asked = operationOf(kind === "write" ? "PUT" : "DELETE", segments);
+  return caller === undefined ? undefined : options.judge(caller, asked);
 }
 
 async function awaitOperation(run: Run, { operation }: Written): Promise<Problem | undefined> {
@@ -199,6 +216,7 @@ async function runNested(
     guidSeed: parent?.guidSeed ?? "",
     warnings: [],
     outputResources: [],
+    caller: parent?.caller ?? NOBODY,
     within: outer,
   };
   remember(run, (transaction) => {
@@ -219,6 +237,9 @@ async function runNested(
   warn(run, outer, finished?.warnings ?? []);
   return problem === undefined ? found(ended.declared) : { ok: false, problem };
 }
+
+/** Whose deployment is gone may do nothing. */
+const NOBODY: Caller = { objectId: "", kind: "ServicePrincipal", name: "" };
 
 function isDeployment(step: Step): boolean {
   return step.type.toLowerCase() === "microsoft.resources/deployments";
@@ -269,6 +290,11 @@ function removalsOf(run: Run, deployment: Deployment, ended: PlanEnd): PlanEnd {
   const problems: Problem[] = [];
   for (const { id } of extra) {
     const parsed = parseResourceId(id);
+    const refused = judgeStep(run, deployment.key, "delete", id);
+    if (refused !== undefined) {
+      problems.push(refused);
+      continue;
+    }
     const removed = parsed.ok ? run.options.writes.remove(parsed.value, "force") : parsed;
     if (!removed.ok) problems.push(removed.problem);
   }

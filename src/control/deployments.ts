@@ -14,6 +14,8 @@ import type { Place } from "../arm/functions/place.ts";
 import { planDeployment } from "../arm/template.ts";
 import type { ParseContext } from "../arm/types/body.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
+import type { Caller } from "../identity/identity.ts";
+import type { Asked } from "../identity/operation-name.ts";
 import type { Reading, Store } from "../store/store.ts";
 import { type ArmWrites, groupNotFound, subscriptionNotFound } from "./arm-writes.ts";
 import type { Account } from "./control-plane.ts";
@@ -55,7 +57,12 @@ export type Deployments = {
   readonly stop: () => Promise<void>;
 };
 
-export type DeploymentRequest = { readonly id: ResourceId; readonly body: JsonObject };
+export type DeploymentRequest = {
+  readonly id: ResourceId;
+  readonly body: JsonObject;
+  /** Each of its steps is done in his name. */
+  readonly caller: Caller;
+};
 
 export type DeploymentsOptions = {
   readonly store: Store;
@@ -68,7 +75,11 @@ export type DeploymentsOptions = {
   readonly environment: JsonObject;
   readonly isServiceTag: ParseContext["isServiceTag"];
   readonly onDefect: (thrown: unknown) => void;
+  readonly judge: JudgeChange;
 };
+
+/** Whether a caller may write or delete a resource, and no lock holds it up. */
+export type JudgeChange = (caller: Caller, asked: Asked) => Problem | undefined;
 
 export function openDeployments(options: DeploymentsOptions): Deployments {
   const { store, now } = options;
@@ -201,7 +212,10 @@ function begin(
 }
 
 /** The deployment a request asks for, checked as far as that goes without its template's words. */
-function draftOf({ id, body }: DeploymentRequest, options: DeploymentsOptions): Result<Deployment> {
+function draftOf(
+  { id, body, caller }: DeploymentRequest,
+  options: DeploymentsOptions,
+): Result<Deployment> {
   const { account, now, writes } = options;
   if (id.subscription?.toLowerCase() !== account.subscriptionId.toLowerCase())
     return declined(subscriptionNotFound(id.subscription ?? ""));
@@ -239,6 +253,7 @@ function draftOf({ id, body }: DeploymentRequest, options: DeploymentsOptions): 
     guidSeed: randomUUID(),
     warnings: [],
     outputResources: [],
+    caller,
   });
 }
 

@@ -6,7 +6,7 @@ import type { ServiceTagAnswer } from "../arm/types/body.ts";
 import type { Store } from "../store/store.ts";
 import { openArmWrites } from "./arm-writes.ts";
 import type { Account, ControlPlane, World } from "./control-plane.ts";
-import { openDeployments } from "./deployments.ts";
+import { type JudgeChange, openDeployments } from "./deployments.ts";
 import { openOperations, tidyOperations } from "./operations.ts";
 import { openViews } from "./view.ts";
 
@@ -22,6 +22,7 @@ export type ControlPlaneOptions = {
   readonly environment: JsonObject;
   /** Told of defects of work that nobody waits for. */
   readonly onDefect: (thrown: unknown) => void;
+  readonly judge: JudgeChange;
 };
 
 export type OpenedControlPlane = ControlPlane & {
@@ -47,6 +48,7 @@ export function openControlPlane(options: ControlPlaneOptions): OpenedControlPla
     environment,
     isServiceTag,
     onDefect: options.onDefect,
+    judge: options.judge,
   });
   const atWork = new Set<Promise<void>>();
   return {

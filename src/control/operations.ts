@@ -7,6 +7,7 @@
 import { randomUUID } from "node:crypto";
 
 import { found, type Problem, type Result } from "../base/problem.ts";
+import { recordEnd } from "../identity/activity.ts";
 import type { Reading, Store, Transaction } from "../store/store.ts";
 import type { ControlEvent } from "./control-plane.ts";
 
@@ -116,6 +117,7 @@ export function finishOperation(
     finishedAt: now,
     ...(problem === undefined ? {} : { error: problem }),
   } satisfies Operation);
+  recordEnd(transaction, id, { time: now, problem });
   transaction.append({
     level: problem === undefined ? "info" : "error",
     code: problem === undefined ? "OperationSucceeded" : "OperationFailed",

@@ -24,6 +24,7 @@ const ROOMS = [
   "blueprint",
   "check",
   "store",
+  "identity",
   "fabric",
   "services",
   "apps",

@@ -15,13 +15,18 @@ import { settleOperations, type TargetStatus } from "../../src/control/operation
 import { openSqliteStore } from "../../src/store/sqlite-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createApi } from "../../src/api/app.ts";
-import { accessByToken } from "../../src/api/access.ts";
+import type { Limits } from "../../src/api/limits.ts";
+import { ensureLocalCaller, type Identity, openIdentity } from "../../src/identity/identity.ts";
+import { openTokenKeys, type TokenKeys } from "../../src/identity/token-keys.ts";
 
 export const TOKEN = "the-token-of-this-test";
 
 export type TestPlane = {
   readonly folder: string;
   readonly store: Store;
+  readonly identity: Identity;
+  /** How far the clock of identities is ahead of this machine's. */
+  readonly clock: { aheadMs: number };
   readonly plane: OpenedControlPlane;
   readonly app: ReturnType<typeof createApi>;
   /** `{s}` and `{rg}` (resource group rg1) in the path are filled in. */
@@ -61,6 +66,7 @@ export type Loose = any;
 
 export async function openTestPlane(
   folder = mkdtempSync(join(tmpdir(), "ase-plane-")),
+  limits?: Limits,
 ): Promise<TestPlane> {
   const opened = openSqliteStore({ file: join(folder, "state.db"), now: Date.now });
   if (!opened.ok) throw new Error(opened.problem.what);
@@ -75,6 +81,19 @@ export async function openTestPlane(
     restarted: [],
     defects: [],
   };
+  const onDefect = (thrown: unknown) => world.defects.push(thrown);
+  const { subscriptionId, tenantId } = account.value;
+  const clock = { aheadMs: 0 };
+  const identityNow = () => Date.now() + clock.aheadMs;
+  const identity = openIdentity({
+    store,
+    keys: await tokenKeys(),
+    tenantId,
+    now: identityNow,
+    onDefect,
+  });
+  const caller = ensureLocalCaller(identity, subscriptionId);
+  if (!caller.ok) throw new Error(caller.problem.what);
   const plane = openControlPlane({
     store,
     account: account.value,
@@ -83,17 +102,20 @@ export async function openTestPlane(
     wake: () => setImmediate(() => world.settle()),
     isServiceTag: (name) => ({ known: name }),
     environment: { name: "OpenASE" },
-    onDefect: (thrown) => world.defects.push(thrown),
+    onDefect,
+    judge: identity.judge,
   });
   const app = createApi({
     plane,
-    access: accessByToken(TOKEN),
+    access: { identity, subscriptionId, local: { token: TOKEN, caller: caller.value } },
+    now: identityNow,
+    ...(limits === undefined ? {} : { limits }),
     version: "1.2.3",
     scratch: join(folder, "uploads"),
     largestUploadBytes: 10_000,
-    onDefect: (thrown) => world.defects.push(thrown),
+    onDefect,
   });
-  const subscription = `/subscriptions/${account.value.subscriptionId}`;
+  const subscription = `/subscriptions/${subscriptionId}`;
   const fill = (text: string) =>
     text.replaceAll("{s}", subscription).replaceAll("{rg}", `${subscription}/resourceGroups/rg1`);
   const ask: TestPlane["ask"] = async (method, path, body, headers = {}) => {
@@ -121,6 +143,8 @@ export async function openTestPlane(
   return {
     folder,
     store,
+    identity,
+    clock,
     plane,
     app,
     ask,
@@ -140,6 +164,20 @@ export async function openTestPlane(
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** A key takes a while to make; all planes of a test file share one. */
+let shared: Promise<TokenKeys> | undefined;
+
+function tokenKeys(): Promise<TokenKeys> {
+  shared ??= (async () => {
+    const folder = mkdtempSync(join(tmpdir(), "ase-keys-"));
+    const keys = await openTokenKeys({ file: join(folder, "keys.json"), now: Date.now });
+    rmSync(folder, { recursive: true, force: true });
+    if (!keys.ok) throw new Error(keys.problem.what);
+    return keys.value;
+  })();
+  return shared;
 }
 
 function worldOf(world: TestWorld): World {

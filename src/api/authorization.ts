@@ -1,0 +1,339 @@
+/**
+ * Microsoft.Authorization: role definitions, role assignments, permissions and locks, at the
+ * subscription, at groups and at resources.
+ *
+ * These stand on other resources, at any depth, so the path is taken apart here.
+ */
+import { randomUUID } from "node:crypto";
+
+import { type Context, Hono, type Next } from "hono";
+
+import { keyOf, parseResourceId } from "../arm/ids.ts";
+import { type JsonObject, propertyAt } from "../arm/json.ts";
+import { declined, found, type Problem, type Result } from "../base/problem.ts";
+import { groupNotFound, notFound, subscriptionNotFound } from "../control/arm-writes.ts";
+import type { ControlPlane } from "../control/control-plane.ts";
+import { type Identity, keyOfScope } from "../identity/identity.ts";
+import { type Lock, parseLockLevel } from "../identity/locks.ts";
+import { covers, type RoleAssignment } from "../identity/role-assignments.ts";
+import {
+  ROLE_DEFINITIONS,
+  type RoleDefinition,
+  roleDefinitionOf,
+} from "../identity/role-definitions.ts";
+import { callerIn } from "./access.ts";
+import { answer, page, refuse, sent } from "./answer.ts";
+import { bodyOf, decodedSegments, query } from "./request.ts";
+
+type Part = {
+  readonly scope: string;
+  readonly scopeKey: string;
+  /** Absent: the collection. */
+  readonly name?: string;
+};
+
+type Answerer = (context: Context, part: Part) => Response | Promise<Response>;
+type Methods = Readonly<Partial<Record<string, Answerer>>>;
+
+export function authorizationRoutes(plane: ControlPlane, identity: Identity): Hono {
+  const collections: Readonly<Record<string, { readonly all: Methods; readonly one: Methods }>> = {
+    roledefinitions: roleDefinitions(),
+    roleassignments: roleAssignments(plane, identity),
+    permissions: permissions(identity),
+    locks: locks(identity),
+    // None of these exist here; az asks for them all the same.
+    denyassignments: { all: { GET: (context) => page(context, []) }, one: {} },
+    classicadministrators: { all: { GET: (context) => page(context, []) }, one: {} },
+  };
+  return new Hono().use("*", async (context: Context, next: Next) => {
+    const segments = decodedSegments(context);
+    const mark = segments.ok ? markIn(segments.value) : -1;
+    if (!segments.ok || mark === -1) return next();
+    const [word = "", name, ...more] = segments.value.slice(mark + 2);
+    const collection = collections[word.toLowerCase()];
+    const method = context.req.method === "HEAD" ? "GET" : context.req.method;
+    const answerer = (name === undefined ? collection?.all : collection?.one)?.[method];
+    if (answerer === undefined || 0 < more.length) return next();
+    const scope = `/${segments.value.slice(0, mark).join("/")}`;
+    const missing = missingScope(plane, scope);
+    if (missing !== undefined) return refuse(context, missing);
+    const part = { scope, scopeKey: keyOfScope(scope), ...(name === undefined ? {} : { name }) };
+    return answerer(context, part);
+  });
+}
+
+function markIn(segments: readonly string[]): number {
+  const mark = segments.findLastIndex((segment) => segment.toLowerCase() === "providers");
+  return segments[mark + 1]?.toLowerCase() === "microsoft.authorization" ? mark : -1;
+}
+
+function missingScope(plane: ControlPlane, scope: string): Problem | undefined {
+  if (scope === "/") return undefined;
+  const id = parseResourceId(scope);
+  if (!id.ok) return id.problem;
+  const { resourceGroup, subscription = "" } = id.value;
+  if (subscription.toLowerCase() !== plane.account.subscriptionId.toLowerCase())
+    return subscriptionNotFound(subscription);
+  if (resourceGroup === undefined) return undefined;
+  if (plane.resources.get(keyOf(id.value)) !== undefined) return undefined;
+  const isGroup = keyOf(id.value).split("/").length === 5;
+  return isGroup ? groupNotFound(id.value) : notFound(id.value);
+}
+
+function roleDefinitions(): { readonly all: Methods; readonly one: Methods } {
+  return {
+    all: {
+      GET: (context) => {
+        const filter = query(context, "$filter") ?? "";
+        const name = /roleName\s+eq\s+'([^']*)'/i.exec(filter)?.[1];
+        const isCustom = /type\s+eq\s+'CustomRole'/i.test(filter);
+        const shown = ROLE_DEFINITIONS.filter(
+          (role) => !isCustom && (name === undefined || same(role.roleName, name)),
+        );
+        return page(context, shown.map(renderRole));
+      },
+    },
+    one: {
+      GET: (context, { name = "", scope }) => {
+        const role = roleDefinitionOf(name);
+        if (role !== undefined) return sent(context, renderRole(role));
+        return refuse(context, {
+          code: "RoleDefinitionDoesNotExist",
+          what: `The specified role definition with ID '${name}' does not exist`,
+          fix: "Use one of the built-in roles: az role definition list -o table.",
+          where: scope,
+        });
+      },
+      PUT: (context) => refuse(context, NO_CUSTOM_ROLES),
+      DELETE: (context) => refuse(context, NO_CUSTOM_ROLES),
+    },
+  };
+}
+
+const NO_CUSTOM_ROLES: Problem = {
+  code: "CustomRolesNotSupported",
+  what: "roles of one's own are not offered; the built-in ones cannot be changed",
+  fix: `Use one of ${ROLE_DEFINITIONS.map(({ roleName }) => roleName).join(", ")}.`,
+};
+
+function renderRole({
+  actions,
+  description,
+  id,
+  notActions,
+  roleName,
+}: RoleDefinition): JsonObject {
+  return {
+    id: `/providers/Microsoft.Authorization/roleDefinitions/${id}`,
+    type: "Microsoft.Authorization/roleDefinitions",
+    name: id,
+    properties: {
+      roleName,
+      type: "BuiltInRole",
+      description,
+      assignableScopes: ["/"],
+      permissions: [{ actions, notActions, dataActions: [], notDataActions: [] }],
+    },
+  };
+}
+
+function roleAssignments(plane: ControlPlane, identity: Identity) {
+  const { roles } = identity;
+  const render = (one: RoleAssignment) => renderAssignment(one, plane);
+  return {
+    all: {
+      GET: (context: Context, { scopeKey }: Part) => {
+        const filter = query(context, "$filter") ?? "";
+        const principal = /(?:principalId\s+eq\s+|assignedTo\()'([^']*)'/i.exec(filter)?.[1];
+        const isAtScope = /atScope\(\)/i.test(filter);
+        const listed = roles
+          .all()
+          .filter(
+            (one) =>
+              (covers(one.scopeKey, scopeKey) || (!isAtScope && covers(scopeKey, one.scopeKey))) &&
+              (principal === undefined || same(one.principalId, principal)),
+          );
+        return page(context, listed.map(render));
+      },
+    },
+    one: {
+      GET: (context: Context, { name = "", scopeKey }: Part) => {
+        const one = roles.get(scopeKey, name);
+        return one === undefined
+          ? refuse(context, noSuchAssignment(name))
+          : sent(context, render(one));
+      },
+      PUT: async (context: Context, part: Part) => {
+        const wanted = await readAssignment(context, identity, plane, part);
+        if (!wanted.ok) return refuse(context, wanted.problem);
+        return answer(context, roles.put(wanted.value), (one) => sent(context, render(one), 201));
+      },
+      DELETE: (context: Context, { name = "", scopeKey }: Part) =>
+        answer(context, roles.remove(scopeKey, name), (removed) =>
+          removed === undefined ? context.body(null, 204) : sent(context, render(removed)),
+        ),
+    },
+  };
+}
+
+async function readAssignment(
+  context: Context,
+  { directory }: Identity,
+  plane: ControlPlane,
+  { name = "", scope, scopeKey }: Part,
+): Promise<Result<Omit<RoleAssignment, "createdAt">>> {
+  const body = await bodyOf(context);
+  if (!body.ok) return body;
+  const text = (word: string) => {
+    const value = propertyAt(body.value, "properties", word);
+    return typeof value === "string" ? value : undefined;
+  };
+  if (!GUID.test(name))
+    return declined({
+      code: "InvalidRoleAssignmentId",
+      what: `The role assignment ID '${name}' is not valid. The role assignment ID must be a GUID`,
+      fix: `Choose one, for example ${randomUUID()}.`,
+    });
+  const role = roleDefinitionOf(text("roleDefinitionId") ?? "");
+  if (role === undefined)
+    return declined({
+      code: "RoleDefinitionDoesNotExist",
+      what: `The specified role definition with ID '${text("roleDefinitionId") ?? ""}' does not exist`,
+      fix: "Use one of the built-in roles: az role definition list -o table.",
+    });
+  const principal = directory.principal(text("principalId") ?? "");
+  if (principal === undefined)
+    return declined({
+      code: "PrincipalNotFound",
+      what: `Principal ${text("principalId") ?? ""} does not exist in the directory ${plane.account.tenantId}`,
+      fix: "Use the object id (not the client id) of a principal: az ad sp list --all, az ad user list.",
+    });
+  const description = text("description");
+  return found({
+    name,
+    scope,
+    scopeKey,
+    roleDefinition: role.id,
+    principalId: principal.objectId,
+    principalType: principal.kind,
+    createdBy: callerIn(context).objectId,
+    ...(description === undefined ? {} : { description }),
+  });
+}
+
+const GUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
+function renderAssignment(one: RoleAssignment, { account }: ControlPlane): JsonObject {
+  const subscription = `/subscriptions/${account.subscriptionId}`;
+  const bare = one.scope === "/" ? "" : one.scope;
+  const at = new Date(one.createdAt).toISOString();
+  return {
+    id: `${bare}/providers/Microsoft.Authorization/roleAssignments/${one.name}`,
+    type: "Microsoft.Authorization/roleAssignments",
+    name: one.name,
+    properties: {
+      roleDefinitionId: `${subscription}/providers/Microsoft.Authorization/roleDefinitions/${one.roleDefinition}`,
+      principalId: one.principalId,
+      principalType: one.principalType,
+      scope: one.scope,
+      condition: null,
+      conditionVersion: null,
+      createdOn: at,
+      updatedOn: at,
+      createdBy: one.createdBy,
+      updatedBy: one.createdBy,
+      delegatedManagedIdentityResourceId: null,
+      description: one.description ?? null,
+    },
+  };
+}
+
+function noSuchAssignment(name: string): Problem {
+  return {
+    code: "RoleAssignmentNotFound",
+    what: `The role assignment '${name}' is not found`,
+    fix: "List them: az role assignment list --all -o table.",
+  };
+}
+
+function permissions({ roles }: Identity): { readonly all: Methods; readonly one: Methods } {
+  return {
+    all: {
+      GET: (context, { scopeKey }) => {
+        const { objectId } = callerIn(context);
+        const held = roles
+          .all()
+          .filter((one) => one.principalId === objectId && covers(one.scopeKey, scopeKey))
+          .flatMap((one) => roleDefinitionOf(one.roleDefinition) ?? []);
+        return page(
+          context,
+          held.map(({ actions, notActions }) => ({ actions, notActions })),
+        );
+      },
+    },
+    one: {},
+  };
+}
+
+function locks({ locks: kept }: Identity): { readonly all: Methods; readonly one: Methods } {
+  return {
+    all: {
+      GET: (context, { scopeKey }) => {
+        const isAtScope = /atScope\(\)/i.test(query(context, "$filter") ?? "");
+        const listed = kept
+          .all()
+          .filter(
+            (lock) =>
+              (isAtScope && covers(lock.scopeKey, scopeKey)) ||
+              (!isAtScope && covers(scopeKey, lock.scopeKey)),
+          );
+        return page(context, listed.map(renderLock));
+      },
+    },
+    one: {
+      GET: (context, { name = "", scope, scopeKey }) => {
+        const lock = kept.get(scopeKey, name);
+        if (lock !== undefined) return sent(context, renderLock(lock));
+        return refuse(context, {
+          code: "LockNotFound",
+          what: `The lock '${name}' could not be found at ${scope}`,
+          fix: "List them: az lock list -o table.",
+        });
+      },
+      PUT: async (context, { name = "", scope, scopeKey }) => {
+        const body = await bodyOf(context);
+        if (!body.ok) return refuse(context, body.problem);
+        const level = parseLockLevel(propertyAt(body.value, "properties", "level"));
+        if (!level.ok) return refuse(context, level.problem);
+        const notes = propertyAt(body.value, "properties", "notes");
+        const lock: Lock = {
+          name,
+          scope,
+          scopeKey,
+          level: level.value,
+          ...(typeof notes === "string" ? { notes } : {}),
+        };
+        return answer(context, kept.put(lock), ({ created }) =>
+          sent(context, renderLock(lock), created ? 201 : 200),
+        );
+      },
+      DELETE: (context, { name = "", scopeKey }) =>
+        answer(context, kept.remove(scopeKey, name), (removed) =>
+          context.body(null, removed ? 200 : 204),
+        ),
+    },
+  };
+}
+
+function renderLock({ level, name, notes, scope }: Lock): JsonObject {
+  return {
+    id: `${scope}/providers/Microsoft.Authorization/locks/${name}`,
+    type: "Microsoft.Authorization/locks",
+    name,
+    properties: { level, ...(notes === undefined ? {} : { notes }) },
+  };
+}
+
+function same(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
