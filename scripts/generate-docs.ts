@@ -141,6 +141,7 @@ const COMMANDS = [
   "resume",
   "reboot",
   "rest",
+  "az",
 ] as const;
 
 function commandHelp(): string {

@@ -1,7 +1,7 @@
 /**
  * The only place where the parts are joined: which fabric, which store, which ports.
  *
- *   main.ts control --home DIR --api-port N --http-port N --https-port N [--suspend-after MS]
+ *   main.ts control --home DIR --api-port N --http-port N --https-port N [--suspend-after MS] [--fabric simulated]
  *   main.ts fabric --home DIR [--doors]
  *   main.ts down --home DIR [--purge]
  *
@@ -27,6 +27,7 @@ const COMMANDS: Readonly<
         "http-port": { type: "string" },
         "https-port": { type: "string" },
         "suspend-after": { type: "string" },
+        fabric: { type: "string", default: "linux" },
       },
     });
     // Loaded by the command that needs it: the fabric process stays small and starts fast.
@@ -41,6 +42,7 @@ const COMMANDS: Readonly<
       home: needed("--home", values.home),
       entry: import.meta.filename,
       ports,
+      fabric: values.fabric === "simulated" ? "simulated" : "linux",
       ...(suspendAfter === undefined
         ? {}
         : { suspendAfterMs: numberOf("--suspend-after", suspendAfter) }),

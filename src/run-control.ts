@@ -28,6 +28,8 @@ import { openControlPlane } from "./control/open-control-plane.ts";
 import { forgetRemovedSites, openWorld } from "./control/world.ts";
 import { SUSPEND_AFTER_MS } from "./environment/health.ts";
 import { connectWorld, startWorld } from "./fabric/linux/world.ts";
+import type { Fabric } from "./fabric/fabric.ts";
+import { openSimulatedFabric } from "./fabric/simulated/simulated-fabric.ts";
 import type { RemoteFabric } from "./fabric/remote/client.ts";
 import { ensureLocalCaller, makeFirstOwner, openIdentity } from "./identity/identity.ts";
 import { openTokenKeys } from "./identity/token-keys.ts";
@@ -43,6 +45,8 @@ export type ControlOptions = {
   readonly entry: string;
   readonly ports: { readonly api: number; readonly http: number; readonly https: number };
   readonly suspendAfterMs?: number;
+  /** `simulated`: a world in memory, by the law alone; no packet is sent and no program runs. */
+  readonly fabric: "linux" | "simulated";
 };
 
 const LOCATION = "local";
@@ -68,7 +72,7 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
   const free = await portIsFree(LOOPBACK, ports.api);
   if (!free.ok) return free;
   // The world needs a while to stand; meanwhile keys are made and tags are read.
-  const starting = adoptOrStart(options);
+  const starting = openFabric(options);
   const authority = await openAuthority(join(home, "pki"));
   const keys = await openTokenKeys({ file: join(home, "pki", "token-keys.json"), now });
   const tags = loadServiceTags();
@@ -102,7 +106,7 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
   const report = (event: ControlEvent) => reportTo(store, log, event);
   const loop = new Loop({
     store,
-    fabric: fabric.value,
+    fabric: fabric.value.fabric,
     prepare: (resources) => facts.prepare(resources),
     now,
     suspendAfterMs: options.suspendAfterMs ?? SUSPEND_AFTER_MS,
@@ -110,7 +114,7 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
   });
   const world: World = openWorld({
     store,
-    fabric: fabric.value,
+    fabric: fabric.value.fabric,
     loop: () => loop,
     facts,
     tags: tags.value,
@@ -152,6 +156,7 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
     apiPort: server.value.port,
     httpPort: ports.http,
     httpsPort: ports.https,
+    fabric: options.fabric,
   });
   const stop = async (problem?: Problem) => {
     if (problem !== undefined) log.error({ problem }, "the world is gone");
@@ -166,6 +171,18 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
   void fabric.value.closed.then(stop);
   log.info({ home, apiPort: server.value.port }, "the control plane answers");
   return found("started");
+}
+
+/** A fabric, and when it is gone. */
+type OpenedFabric = { readonly fabric: Fabric; readonly closed: Promise<Problem> };
+
+async function openFabric(options: ControlOptions): Promise<Result<OpenedFabric>> {
+  if (options.fabric === "simulated") {
+    const { fabric } = openSimulatedFabric(() => Date.now());
+    return found({ fabric, closed: new Promise<never>(() => undefined) });
+  }
+  const remote = await adoptOrStart(options);
+  return remote.ok ? found({ fabric: remote.value, closed: remote.value.closed }) : remote;
 }
 
 async function adoptOrStart({ home, entry, ports }: ControlOptions): Promise<Result<RemoteFabric>> {

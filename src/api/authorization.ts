@@ -37,7 +37,7 @@ type Methods = Readonly<Partial<Record<string, Answerer>>>;
 
 export function authorizationRoutes(plane: ControlPlane, identity: Identity): Hono {
   const collections: Readonly<Record<string, { readonly all: Methods; readonly one: Methods }>> = {
-    roledefinitions: roleDefinitions(),
+    roledefinitions: roleDefinitions(plane),
     roleassignments: roleAssignments(plane, identity),
     permissions: permissions(identity),
     locks: locks(identity),
@@ -80,7 +80,7 @@ function missingScope(plane: ControlPlane, scope: string): Problem | undefined {
   return isGroup ? groupNotFound(id.value) : notFound(id.value);
 }
 
-function roleDefinitions(): { readonly all: Methods; readonly one: Methods } {
+function roleDefinitions(plane: ControlPlane): { readonly all: Methods; readonly one: Methods } {
   return {
     all: {
       GET: (context) => {
@@ -90,13 +90,16 @@ function roleDefinitions(): { readonly all: Methods; readonly one: Methods } {
         const shown = ROLE_DEFINITIONS.filter(
           (role) => !isCustom && (name === undefined || same(role.roleName, name)),
         );
-        return page(context, shown.map(renderRole));
+        return page(
+          context,
+          shown.map((role) => renderRole(role, plane)),
+        );
       },
     },
     one: {
       GET: (context, { name = "", scope }) => {
         const role = roleDefinitionOf(name);
-        if (role !== undefined) return sent(context, renderRole(role));
+        if (role !== undefined) return sent(context, renderRole(role, plane));
         return refuse(context, {
           code: "RoleDefinitionDoesNotExist",
           what: `The specified role definition with ID '${name}' does not exist`,
@@ -116,15 +119,10 @@ const NO_CUSTOM_ROLES: Problem = {
   fix: `Use one of ${ROLE_DEFINITIONS.map(({ roleName }) => roleName).join(", ")}.`,
 };
 
-function renderRole({
-  actions,
-  description,
-  id,
-  notActions,
-  roleName,
-}: RoleDefinition): JsonObject {
+function renderRole(role: RoleDefinition, plane: ControlPlane): JsonObject {
+  const { actions, description, id, notActions, roleName } = role;
   return {
-    id: `/providers/Microsoft.Authorization/roleDefinitions/${id}`,
+    id: roleDefinitionId(plane, id),
     type: "Microsoft.Authorization/roleDefinitions",
     name: id,
     properties: {
@@ -223,8 +221,12 @@ async function readAssignment(
 
 const GUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
-function renderAssignment(one: RoleAssignment, { account }: ControlPlane): JsonObject {
-  const subscription = `/subscriptions/${account.subscriptionId}`;
+/** Clients join assignments with definitions by this text. */
+function roleDefinitionId({ account }: ControlPlane, id: string): string {
+  return `/subscriptions/${account.subscriptionId}/providers/Microsoft.Authorization/roleDefinitions/${id}`;
+}
+
+function renderAssignment(one: RoleAssignment, plane: ControlPlane): JsonObject {
   const bare = one.scope === "/" ? "" : one.scope;
   const at = new Date(one.createdAt).toISOString();
   return {
@@ -232,7 +234,7 @@ function renderAssignment(one: RoleAssignment, { account }: ControlPlane): JsonO
     type: "Microsoft.Authorization/roleAssignments",
     name: one.name,
     properties: {
-      roleDefinitionId: `${subscription}/providers/Microsoft.Authorization/roleDefinitions/${one.roleDefinition}`,
+      roleDefinitionId: roleDefinitionId(plane, one.roleDefinition),
       principalId: one.principalId,
       principalType: one.principalType,
       scope: one.scope,

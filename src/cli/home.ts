@@ -8,7 +8,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
 import { readJsonObject } from "../arm/json.ts";
-import { integerAt } from "./read.ts";
+import { integerAt, textAt } from "./read.ts";
 
 export type Home = {
   readonly folder: string;
@@ -16,6 +16,10 @@ export type Home = {
   readonly control: string;
   readonly token: string;
   readonly authority: string;
+  /** Id and secret of the first owner, until they were shown. */
+  readonly firstOwner: string;
+  /** What `ase az` keeps: az's configuration, a certificate bundle, a client of its own. */
+  readonly az: string;
 };
 
 /** What the server writes about itself when it is ready. */
@@ -24,6 +28,7 @@ export type RunningServer = {
   readonly apiPort: number;
   readonly httpPort: number;
   readonly httpsPort: number;
+  readonly fabric: "linux" | "simulated";
 };
 
 export const DEFAULT_PORTS = { api: 9_443, http: 8_080, https: 8_443 } as const;
@@ -41,6 +46,8 @@ export function findHome(
     control: join(folder, "run", "control.json"),
     token: join(folder, "run", "token"),
     authority: join(folder, "pki", "authority.crt"),
+    firstOwner: join(folder, "state", "first-owner.json"),
+    az: join(folder, "az"),
   };
 }
 
@@ -58,6 +65,7 @@ export function readRunningServer(home: Home): RunningServer | undefined {
     apiPort,
     httpPort: integerAt(read.value, "httpPort") ?? DEFAULT_PORTS.http,
     httpsPort: integerAt(read.value, "httpsPort") ?? DEFAULT_PORTS.https,
+    fabric: textAt(read.value, "fabric") === "simulated" ? "simulated" : "linux",
   };
 }
 

@@ -8,6 +8,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import type { Problem, Result } from "../base/problem.ts";
 import { type AppContent, parseAppContent, parseDuration, parsePort } from "./arguments.ts";
 import { act, deployApp, down, exec, logs, rest, type Action } from "./commands/act.ts";
+import { az, type AzOptions } from "./commands/az.ts";
 import { events } from "./commands/events.ts";
 import { addresses, hosts, listApps, status } from "./commands/listings.ts";
 import { up, type UpOptions } from "./commands/up.ts";
@@ -56,6 +57,7 @@ function buildProgram(session: Session, end: End): Command {
     .description(
       "A self-hosted App Service Environment: apps in a virtual network its owner controls.",
     )
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.pass("stdout", text),
@@ -81,6 +83,7 @@ function buildProgram(session: Session, end: End): Command {
   addLooking(program, session, end);
   addApp(program, session, end);
   addActing(program, session, end);
+  addClients(program, session, end);
   return program;
 }
 
@@ -116,6 +119,14 @@ function addUp(program: Command, session: Session, end: End): void {
       "--suspend-after <duration>",
       "suspend an environment that was unhealthy this long (default: 10m)",
       word(parseDuration),
+    )
+    .addOption(
+      new Option(
+        "--fabric <kind>",
+        "linux: a real world; simulated: the API over a world in memory, without packets and programs",
+      )
+        .choices(["linux", "simulated"])
+        .default("linux"),
     )
     .addOption(outputOption())
     .addHelpText(
@@ -281,6 +292,29 @@ function addActing(program: Command, session: Session, end: End): void {
     .action((method: string, path: string, { body }: { body?: string }) =>
       end(rest(session, method, path, body)),
     );
+}
+
+function addClients(program: Command, session: Session, end: End): void {
+  program
+    .command("az")
+    .description("run Azure's own command line against this installation, signed in")
+    .option("--sign-in", "sign in anew as the owner of this installation", false)
+    .option("--print-env", "print the variables that az, SDKs and Terraform need", false)
+    .argument("[words...]", "words of az")
+    .passThroughOptions()
+    .allowUnknownOption()
+    .addHelpText(
+      "after",
+      examples(
+        ["ase az group list -o table", "az, with a configuration of its own"],
+        [
+          "ase az login -u ada@example.org",
+          "as somebody else; `ase az --sign-in account show` and it is the owner again",
+        ],
+        ['eval "$(ase az --print-env)"', "for SDKs and Terraform, see docs/azure-clients.md"],
+      ),
+    )
+    .action((words: readonly string[], options: AzOptions) => end(az(session, words, options)));
 }
 
 function outputOption(): Option {

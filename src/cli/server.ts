@@ -22,6 +22,8 @@ export type ServerWish = {
   readonly ports: ServerPorts;
   /** Absent: the server's own default. */
   readonly suspendAfterMs?: number;
+  /** Absent: a real one. */
+  readonly fabric?: "simulated";
 };
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -43,6 +45,7 @@ export async function startServer(home: Home, wish: ServerWish): Promise<Result<
       ...(wish.suspendAfterMs === undefined
         ? []
         : ["--suspend-after", String(wish.suspendAfterMs)]),
+      ...(wish.fabric === undefined ? [] : ["--fabric", wish.fabric]),
     ],
     { detached: true, stdio: ["ignore", log, log], cwd: home.folder },
   );

@@ -112,7 +112,7 @@ async function firstMissing(
     const environment = environments.find(({ name }) => sameName(name, site.environment));
     if (environment === undefined) continue;
     const answer =
-      environment.kind === "External"
+      environment.kind === "External" && server.fabric === "linux"
         ? await answerAtDoorway(site, server)
         : await stateOfPrograms(client, site);
     if (answer !== "good") return notYet(`app ${site.name} ${answer}`);

@@ -121,7 +121,11 @@ export async function openTestWorld(wish: WorldWish = {}): Promise<TestWorld> {
   };
   /** One of its own: what it carries ends with it. */
   const connect = (): Client =>
-    openClient(good(readDoor(home, { pid: 0, apiPort: api, httpPort: http, httpsPort: https })));
+    openClient(
+      good(
+        readDoor(home, { pid: 0, apiPort: api, httpPort: http, httpsPort: https, fabric: "linux" }),
+      ),
+    );
   try {
     await start();
     const { subscription, location } = good(await readAccount(connected()));

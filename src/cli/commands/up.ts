@@ -3,15 +3,22 @@
  *
  * All input is read before anything is started. Safe to repeat: what stands is left standing.
  */
+import { rmSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { propertyAt, type JsonValue } from "../../arm/json.ts";
+import { propertyAt, readJson, type JsonValue } from "../../arm/json.ts";
 import { declined, found, type Result } from "../../base/problem.ts";
 import type { AppContent } from "../arguments.ts";
 import type { Client } from "../client.ts";
 import { deployContent } from "../deploy-app.ts";
-import { DEFAULT_PORTS, readRunningServer, type Home, type RunningServer } from "../home.ts";
+import {
+  DEFAULT_PORTS,
+  readIfThere,
+  readRunningServer,
+  type Home,
+  type RunningServer,
+} from "../home.ts";
 import { textAt } from "../read.ts";
 import { EXIT, type ExitCode } from "../refusals.ts";
 import {
@@ -40,6 +47,7 @@ export type UpOptions = {
   readonly httpPort?: number;
   readonly httpsPort?: number;
   readonly suspendAfter?: number;
+  readonly fabric: "linux" | "simulated";
   readonly output: OutputFormat;
 };
 
@@ -94,6 +102,7 @@ export async function up(session: Session, options: UpOptions): Ending {
     if (!standing.ok) return standing;
     const reports = await readReports(client, standing.value);
     if (!reports.ok) return reports;
+    showFirstOwner(terminal, home);
     return found(
       report(terminal, server, {
         reports: reports.value,
@@ -102,6 +111,24 @@ export async function up(session: Session, options: UpOptions): Ending {
       }),
     );
   });
+}
+
+/** Shown once: what is kept of the secret from then on is a hash. */
+function showFirstOwner(terminal: Terminal, home: Home): void {
+  const text = readIfThere(home.firstOwner);
+  const read = text === undefined ? undefined : readJson(text, home.firstOwner);
+  if (read?.ok !== true) return;
+  rmSync(home.firstOwner, { force: true });
+  terminal.note(
+    [
+      "The owner of this installation, for Azure's clients. The secret is shown this once; keep it.",
+      `  Client id  ${textAt(read.value, "clientId") ?? ""}`,
+      `  Secret     ${textAt(read.value, "secret") ?? ""}`,
+      `  Tenant     ${textAt(read.value, "tenantId") ?? ""}`,
+      "  `ase` and `ase az` need none of this: their own key lies in the home.",
+      "",
+    ].join("\n"),
+  );
 }
 
 async function ensureServer(
@@ -120,6 +147,7 @@ async function ensureServer(
       startServer(home, {
         ports,
         ...(options.suspendAfter !== undefined && { suspendAfterMs: options.suspendAfter }),
+        ...(options.fabric === "simulated" && { fabric: options.fabric }),
       }),
     );
   const differs =
@@ -218,7 +246,10 @@ function reportAsJson(
     apps: sites.map((site) => ({
       name: site.name,
       hostNames: site.hostNames,
-      urls: environment.kind === "External" ? Object.values(doorwayUrls(site, server)) : [],
+      urls:
+        environment.kind === "External" && server.fabric === "linux"
+          ? Object.values(doorwayUrls(site, server))
+          : [],
     })),
   };
 }
@@ -241,7 +272,8 @@ function printReport(
     terminal.print(`${terminal.tone("strong", `App ${site.name}`)}: ${site.state}`);
     line("Host names", site.hostNames.join(", "));
     const host = site.hostNames[0] ?? site.name;
-    if (kind === "External") {
+    if (server.fabric === "simulated") line("Simulated", "no program runs, nothing answers");
+    else if (kind === "External") {
       const urls = doorwayUrls(site, server);
       line("From this machine", urls.http);
       line("", `${urls.https}  (certificate of this installation's own authority)`);
