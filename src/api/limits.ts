@@ -15,7 +15,7 @@ export type Limits = Readonly<Record<"reads" | "writes" | "deletes", Bucket>>;
 
 /** Room for a deployment or a test suite at once, and for a steady client after it. */
 export const USUAL_LIMITS: Limits = {
-  reads: { capacity: 12_000, perSecond: 500 },
+  reads: { capacity: 15_000, perSecond: 500 },
   writes: { capacity: 1_200, perSecond: 50 },
   deletes: { capacity: 1_200, perSecond: 50 },
 };
