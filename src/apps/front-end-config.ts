@@ -55,6 +55,10 @@ export function frontEndFiles(frontEnd: FrontEnd, options: FrontEndOptions): Res
   });
 }
 
+/** How an instance is watched; of those in the file and of those that come later alike. */
+export const SERVER_WORDS =
+  "check inter 1s fastinter 250ms downinter 250ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down pool-purge-delay 2s";
+
 /** Azure's load balancer ends a request that stays silent for so long. */
 const REQUEST_TIMEOUT = "230s";
 const SITE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
@@ -99,7 +103,7 @@ function defaultsSection({ folder }: FrontEndOptions): readonly string[] {
       (status) =>
         `  http-error status ${status} content-type text/html file ${folder}/${status}.html`,
     ),
-    "  default-server check inter 1s fastinter 250ms downinter 250ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down pool-purge-delay 2s",
+    `  default-server ${SERVER_WORDS}`,
   ];
 }
 
@@ -184,7 +188,7 @@ function hostsMap(frontEnd: FrontEnd): string {
   return [...new Set(lines)].join("");
 }
 
-function backendOf(siteName: string): string {
+export function backendOf(siteName: string): string {
   return `site-${siteName}`;
 }
 

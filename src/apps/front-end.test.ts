@@ -349,6 +349,70 @@ describe("a front end", () => {
     expect(answered.count).toBeGreaterThan(10_000);
   }, 60_000);
 
+  test("takes instances in and out without a new process, and says what is under way with those that go", async () => {
+    const [first, second] = [
+      await instance("w0", "127.91.0.20"),
+      await instance("w1", "127.91.0.21"),
+    ];
+    const at = (...backends: FrontEnd["sites"][number]["backends"]) =>
+      frontEnd([site("shop", { backends })]);
+    const running = await start(at(first));
+    const processes = place.children.length;
+    // An answer that is held back: it stays under way until it is let go.
+    const nothing = (): void => undefined;
+    let letGo = nothing;
+    servers[0]?.prependListener("request", (request, answer) => {
+      if (request.url !== "/slow") return;
+      const end = answer.end.bind(answer);
+      answer.end = ((text: string) => {
+        letGo = () => void end(text);
+        return answer;
+      }) as typeof answer.end;
+    });
+    const agent = new Agent({ keepAlive: true });
+    expect((await ask("shop.test", "/", { agent })).headers["x-instance"]).toBe("w0");
+    const slow = ask("shop.test", "/slow");
+    await eventually(() => letGo !== nothing);
+    expect(await running.change(at(first, second))).toBe(true);
+    expect(await running.change(at(second))).toBe(true);
+    // The kept connection of the client is led to who is there now.
+    for (let turn = 0; turn < 5; turn++)
+      expect((await ask("shop.test", "/", { agent })).headers["x-instance"]).toBe("w1");
+    expect(running.busyWith?.()).toEqual(["w0"]);
+    letGo();
+    expect(await slow).toMatchObject({ status: 200, headers: { "x-instance": "w0" } });
+    await eventually(() => running.busyWith?.().length === 0);
+    // One that went comes back.
+    expect(await running.change(at(first))).toBe(true);
+    expect((await ask("shop.test", "/", { agent })).headers["x-instance"]).toBe("w0");
+    agent.destroy();
+    // Each change was judged by a process of its own; none serves.
+    const serving = place.children.slice(processes).filter((child) => child.exitCode === null);
+    expect(serving).toEqual([]);
+  });
+
+  test("takes nothing new when it finishes, and ends with its last client", async () => {
+    const backends = [await instance("w0", "127.91.0.20")];
+    const running = await start(frontEnd([site("shop", { backends })]));
+    const agent = new Agent({ keepAlive: true });
+    await ask("shop.test", "/", { agent });
+    const finishing = { ...frontEnd([site("shop", { backends })]), finishing: true };
+    expect(await running.change(finishing)).toBe(true);
+    await eventually(() =>
+      ask("shop.test").then(
+        () => undefined,
+        () => true,
+      ),
+    );
+    expect(running.busyWith?.()).toEqual(["test-front-end-0"]);
+    // Who is connected is answered once more, and told that it is over.
+    const last = await ask("shop.test", "/", { agent });
+    expect([last.status, last.headers.connection]).toEqual([200, "close"]);
+    await eventually(() => running.busyWith?.().length === 0);
+    expect(await running.change(frontEnd([site("shop", { backends })]))).toBe(false);
+    agent.destroy();
+  });
+
   test("is changed as asked once it says so", async () => {
     const backends = [await instance("w0", "127.91.0.20")];
     const running = await start(frontEnd([site("shop", { backends })]));

@@ -1,9 +1,9 @@
 /**
  * A front end: HAProxy on 80 and 443, balancing over the workers of each app.
  *
- * It needs nobody once it runs. A change is a new configuration, checked, and taken over by a new
- * worker process that inherits the listening sockets, while the old one finishes what it has: no
- * request is lost. What the configuration says is front-end-config.ts.
+ * It needs nobody once it runs. Instances that come and go are told to it; any other change is a
+ * new configuration, checked, and taken over by a new worker process that inherits the listening
+ * sockets, while the old one finishes what it has: no request is lost. What the configuration says is front-end-config.ts.
  *
  * @article ASE Front Ends
  */
@@ -16,8 +16,15 @@ import { setTimeout as pause } from "node:timers/promises";
 import { declined, found, problemOf, type Problem, type Result } from "../base/problem.ts";
 import type { FrontEnd } from "../blueprint/blueprint.ts";
 import type { ProgramPlace, RunningProgram } from "../fabric/fabric.ts";
-import { frontEndFiles } from "./front-end-config.ts";
-import { askMaster, workerRuns, workersOf } from "./haproxy-master.ts";
+import { backendOf, frontEndFiles } from "./front-end-config.ts";
+import { askMaster, processesOf, workerRuns } from "./haproxy-master.ts";
+import {
+  changeServers,
+  onlyServersChange,
+  openWork,
+  remainsOf,
+  serverChanges,
+} from "./haproxy-servers.ts";
 import { rememberLastLines } from "./lines.ts";
 import { descendants, hasEnded } from "./process-tree.ts";
 import { mayBecome } from "./sandbox.ts";
@@ -26,8 +33,10 @@ const TAKE_OVER_LIMIT_MS = 10_000;
 /** Requests under way get so long to finish when the front end is stopped. */
 const STOP_GRACE_MS = 2_000;
 const KILL_AFTER_MS = 5_000;
-/** One thread: with two cores shared with the apps a second one costs more than it brings. */
-const THREADS = 1;
+/** How often is asked whether those that go have finished. */
+const LOOK_EVERY_MS = 100;
+/** Clients that keep a connection and ask nothing are waited for so long when a front end goes. */
+const IDLE_GRACE_MS = 10_000;
 const MOST_CONNECTIONS = 10_000;
 const NOBODY = 65_534;
 
@@ -51,6 +60,12 @@ class RunningProxy implements RunningProgram {
   #child: ChildProcess | undefined;
   #stopping = false;
   #queue: Promise<unknown> = Promise.resolve();
+  /** Instances that get nothing new and have something under way: `backend/server` -> host. */
+  readonly #going = new Map<string, string>();
+  /** The same when nothing is under way any more, until HAProxy has forgotten them. */
+  readonly #idle = new Set<string>();
+  #finishingSince: number | undefined;
+  #look: NodeJS.Timeout | undefined;
   #reportEnd: (problem: Problem) => void = () => {};
 
   constructor(frontEnd: FrontEnd, place: ProgramPlace) {
@@ -97,9 +112,17 @@ class RunningProxy implements RunningProgram {
       // What it said as it ended says more than that it did not come.
       return hasEnded(child) ? declined(await exit) : ready;
     }
-    void exit.then((problem) => (this.#stopping ? undefined : this.#reportEnd(problem)));
+    void exit.then((problem) => {
+      if (!this.#stopping && this.#finishingSince === undefined) this.#reportEnd(problem);
+    });
+    if (this.#current.finishing === true) this.#finish();
     return found("started");
   }
+
+  readonly busyWith = (): readonly string[] => {
+    const isOpen = this.#finishingSince !== undefined && this.#child && !hasEnded(this.#child);
+    return [...new Set([...this.#going.values(), ...(isOpen ? [this.#place.host.name] : [])])];
+  };
 
   /** Changes follow each other in the order they were asked for. */
   readonly change = (program: unknown): Promise<boolean> => {
@@ -110,6 +133,7 @@ class RunningProxy implements RunningProgram {
 
   readonly stop = async (): Promise<void> => {
     this.#stopping = true;
+    clearTimeout(this.#look);
     const child = this.#child;
     if (child?.pid === undefined || hasEnded(child)) return;
     const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
@@ -127,12 +151,21 @@ class RunningProxy implements RunningProgram {
 
   async #change(next: FrontEnd): Promise<boolean> {
     if (next.kind !== "front-end" || next.address !== this.#current.address) return false;
+    const finishing = next.finishing === true;
+    // One that finishes needs no news, and one that shall serve again begins anew.
+    if (this.#finishingSince !== undefined) return finishing;
     if (this.#child === undefined || hasEnded(this.#child)) return false;
+    if (finishing) {
+      this.#current = next;
+      this.#finish();
+      return true;
+    }
     const written = await this.#write(next);
     if (!written.ok) {
       this.#place.log("platform", written.problem.what);
       return false;
     }
+    const before = this.#current;
     this.#current = next;
     if (written.value.fingerprint === this.#fingerprint) {
       await rm(written.value.folder, { recursive: true, force: true });
@@ -140,7 +173,19 @@ class RunningProxy implements RunningProgram {
     }
     const previous = this.#versionFolder(this.#version - 1);
     await this.#adopt(written.value);
-    const reloaded = await this.#reload();
+    // Those that go are waited for however they are told.
+    const changes = serverChanges(before, next);
+    for (const { site, come, go } of changes) {
+      for (const { name } of come) {
+        this.#going.delete(`${backendOf(site)}/${name}`);
+        this.#idle.delete(`${backendOf(site)}/${name}`);
+      }
+      for (const { name } of go) this.#going.set(`${backendOf(site)}/${name}`, name);
+    }
+    const isTold =
+      onlyServersChange(before, next) && (await changeServers(this.#masterSocket, changes));
+    const reloaded = isTold || (await this.#reload());
+    this.#watch();
     if (reloaded) await rm(previous, { recursive: true, force: true });
     return reloaded;
   }
@@ -158,7 +203,7 @@ class RunningProxy implements RunningProgram {
         workerSocket: join(this.#place.scratch, "worker.sock"),
         certificateFiles: pairs.map(({ file }) => file),
         maxConnections: connectionLimit(await openFileLimit(), serverCount),
-        threads: THREADS,
+        threads: this.#place.host.limits?.cores ?? 1,
         ...((await mayBecome(NOBODY)) ? { user: NOBODY } : {}),
       });
       if (!files.ok) return files;
@@ -219,8 +264,48 @@ class RunningProxy implements RunningProgram {
     this.#version++;
   }
 
+  /** Takes nothing new; the process ends with its last connection. */
+  #finish(): void {
+    this.#finishingSince = performance.now();
+    this.#child?.kill("SIGUSR1");
+    this.#watch();
+  }
+
+  /** Looks again and again until nothing that goes has anything under way. */
+  #watch(): void {
+    clearTimeout(this.#look);
+    const nothingLeft = this.#going.size + this.#idle.size === 0;
+    if (this.#stopping || (nothingLeft && this.#finishingSince === undefined)) return;
+    this.#look = setTimeout(() => void this.#lookAround(), LOOK_EVERY_MS);
+  }
+
+  async #lookAround(): Promise<void> {
+    if (this.#child === undefined || hasEnded(this.#child)) return this.#going.clear();
+    if (0 < this.#going.size + this.#idle.size) await this.#lookAfterServers();
+    if (this.#finishingSince !== undefined) {
+      const { connections, requests } = await openWork(this.#masterSocket);
+      const isOverdue = IDLE_GRACE_MS <= performance.now() - this.#finishingSince;
+      if (connections === 0 || (requests === 0 && isOverdue)) this.#child.kill("SIGTERM");
+    }
+    this.#watch();
+  }
+
+  async #lookAfterServers(): Promise<void> {
+    const servers = [...this.#going.keys(), ...this.#idle];
+    const { busy, known } = await remainsOf(this.#masterSocket, servers);
+    for (const server of servers) {
+      // One that came back meanwhile is none of these.
+      const isGoing = this.#going.has(server);
+      if (!isGoing && !this.#idle.has(server)) continue;
+      if (busy.has(server)) continue;
+      this.#going.delete(server);
+      if (known.has(server)) this.#idle.add(server);
+      else this.#idle.delete(server);
+    }
+  }
+
   async #reload(): Promise<boolean> {
-    const before = new Set(await workersOf(this.#masterSocket));
+    const before = new Set((await processesOf(this.#masterSocket)).current);
     if (!(await askMaster(this.#masterSocket, "reload")).ok) return false;
     const taken = await this.#newWorker(before, new AbortController().signal);
     if (!taken.ok) this.#place.log("platform", taken.problem.what);
@@ -232,7 +317,7 @@ class RunningProxy implements RunningProgram {
     const deadline = performance.now() + TAKE_OVER_LIMIT_MS;
     while (performance.now() < deadline && !signal.aborted) {
       if (this.#child === undefined || hasEnded(this.#child)) break;
-      const fresh = (await workersOf(this.#masterSocket)).find((pid) => !before.has(pid));
+      const fresh = (await processesOf(this.#masterSocket)).current.find((pid) => !before.has(pid));
       if (fresh !== undefined && (await workerRuns(this.#masterSocket, fresh)))
         return found("runs");
       await pause(5);

@@ -34,12 +34,19 @@ export function askMaster(path: string, command: string): Promise<Result<string>
   });
 }
 
-/** Process ids of the workers that take connections now; old ones that finish are left out. */
-export async function workersOf(path: string): Promise<readonly number[]> {
+export type Processes = {
+  /** Workers that take connections now. */
+  readonly current: readonly number[];
+  /** Workers of earlier configurations that finish what they have. */
+  readonly old: readonly number[];
+};
+
+export async function processesOf(path: string): Promise<Processes> {
   const answer = await askMaster(path, "show proc");
-  if (!answer.ok) return [];
-  const current = answer.value.split("# old workers")[0] ?? "";
-  return [...current.matchAll(/^(\d+)\s+worker\s/gm)].map((match) => Number(match[1]));
+  const [now = "", before = ""] = answer.ok ? answer.value.split("# old workers") : [];
+  const pids = (text: string) =>
+    [...text.matchAll(/^(\d+)\s+worker\s/gm)].map((match) => Number(match[1]));
+  return { current: pids(now), old: pids(before) };
 }
 
 /** A worker answers once it is past its start. */

@@ -110,7 +110,7 @@ export type Host = {
   readonly flushConnection?: boolean;
   /** What it passes on to public addresses carries its own address: a firewall. */
   readonly translates?: boolean;
-  /** Of the plan's size; absent for infrastructure. All programs of the host share them. */
+  /** Of the plan's size, or the front ends'; absent for other roles. All programs share them. */
   readonly limits?: Limits;
   readonly programs: readonly Program[];
 };
@@ -170,6 +170,8 @@ export type FrontEnd = {
   }[];
   /** Each chosen by the name the client asks for (SNI); the first is the default. */
   readonly certificates: readonly CertificateFiles[];
+  /** Takes no new connection and ends when the last one has; it is about to go. */
+  readonly finishing?: boolean;
 };
 
 /** One instance of an app on one worker. */

@@ -7,19 +7,29 @@
  */
 import type { ResourceOf } from "../arm/resources.ts";
 import { declined, found, type Result } from "../base/problem.ts";
-import {
-  addressesAtRest,
-  FIRST_HOST_OFFSET,
-  infrastructureRoles,
-} from "../environment/addresses.ts";
+import { FIRST_HOST_OFFSET, infrastructureRoles } from "../environment/addresses.ts";
 import { PUBLIC_POOL } from "../environment/dependencies.ts";
-import { INSTANCE_SIZES, type InfrastructureRole, type Role } from "../environment/kind.ts";
+import {
+  INSTANCE_SIZES,
+  type InfrastructureRole,
+  type InstanceSize,
+  type Role,
+} from "../environment/kind.ts";
 import { appHostName, doorwayDomain, environmentDomain } from "../environment/names.ts";
 import { ADDRESS_ECHO_PORTS, APP_PORTS, MANAGEMENT_PORTS } from "../environment/ports.ts";
 import { parseCidr, sizeOf, type Ipv4 } from "../network/prefix.ts";
 import type { App, FrontEnd, Host, PublicAddress, RoleAgent, Translation } from "./blueprint.ts";
 import { namesOf, resolverOf } from "./app-names.ts";
-import { lastHostOffset, type LedgerDraft } from "./ledger.ts";
+import {
+  addressesOfLayout,
+  beginLayout,
+  FRONT_ENDS,
+  instancesOf,
+  type Batch,
+  type Layout,
+  type WantedLayout,
+} from "./layout.ts";
+import { lastHostOffset, type Ledger, type LedgerDraft } from "./ledger.ts";
 import type { Declared, Wanted } from "./wanted.ts";
 
 type Environment = ResourceOf<"Microsoft.Web/hostingEnvironments">;
@@ -63,30 +73,90 @@ export function compileEnvironment(
       fix: "Create the subnet, or name one that exists in properties.virtualNetwork.",
       where: environment.subnet.id,
     });
-  const plans = declared
-    .all("Microsoft.Web/serverfarms")
-    .filter((plan) => plan.environment.key === environment.key);
-  const instances = plans.reduce((sum, plan) => sum + plan.capacity, 0);
-  const size = {
-    kind: environment.kind,
-    instances,
-    frontEndScaleFactor: environment.frontEndScaleFactor,
-  };
-  const needed = addressesAtRest(size);
+  const wish = wantedLayout(declared, environment, subnet, () => 0);
+  const layout = wanted.layoutOf(environment.key) ?? beginLayout(wish, 0);
+  const needed = addressesOfLayout(layout, environment.kind);
   if (sizeOf(subnet.prefix) < needed)
     return declined({
       code: "SubnetIsFull",
-      what: `${environment.name} with ${instances} plan instances needs ${needed} addresses, and ${subnet.name} (${subnet.prefix}) has ${sizeOf(subnet.prefix)}`,
+      what: `${environment.name} with ${instancesOf(layout.crews)} plan instances needs ${needed} addresses, and ${subnet.name} (${subnet.prefix}) has ${sizeOf(subnet.prefix)}`,
       fix: "Use fewer instances. The size of the subnet cannot change while an environment is in it: a larger one needs a new environment.",
       where: subnet.id,
     });
   const network = declared.find("Microsoft.Network/virtualNetworks", subnet.network.key);
-  const draft = new HostDraft(wanted, ledger, environment, {
-    subnet,
-    dnsServers: network?.dnsServers ?? [],
-  });
-  return draft.compile(declared, plans, infrastructureRoles(size));
+  const place = { subnet, dnsServers: network?.dnsServers ?? [] };
+  return new HostDraft(wanted, ledger, environment, place, layout).compile(declared);
 }
+
+/**
+ * What an environment's instances are wanted to be.
+ * @param generationOf the wanted generation of the last write of a resource
+ */
+export function wantedLayout(
+  declared: Declared,
+  environment: Environment,
+  subnet: Subnet,
+  generationOf: (key: string) => number,
+): WantedLayout {
+  const { key, kind, frontEndScaleFactor, multiSize, clusterSettings } = environment;
+  return {
+    kind,
+    room: sizeOf(subnet.prefix),
+    configuration: {
+      generation: generationOf(key),
+      frontEndScaleFactor,
+      frontEndSize: sizeOfMachine(multiSize),
+      settings: JSON.stringify(clusterSettings),
+    },
+    plans: plansOf(declared, environment).map((plan) => ({
+      key: plan.key,
+      name: plan.name,
+      size: plan.size,
+      count: plan.capacity,
+      generation: generationOf(plan.key),
+    })),
+  };
+}
+
+/** Names of the hosts of a batch: what the loop saw of them is told by these. */
+export function hostsOfBatch(
+  ledger: Pick<Ledger, "stems">,
+  environmentKey: string,
+  crew: string,
+  batch: Batch,
+): readonly string[] {
+  const stem = ledger.stems[environmentKey] ?? "";
+  const owner = crew === FRONT_ENDS ? ROLE_WORDS.FrontEnd : (ledger.stems[crew] ?? "");
+  return membersOf(batch).map((index) => memberName(`${stem}-${owner}`, index, batch.size));
+}
+
+function membersOf({ from, to }: Batch): readonly number[] {
+  return Array.from({ length: to - from }, (_, offset) => from + offset);
+}
+
+/** The usual size is not named. */
+function memberName(stem: string, index: number, size: InstanceSize): string {
+  return size === "I1" ? `${stem}-${index}` : `${stem}-${index}-${size.toLowerCase()}`;
+}
+
+function limitsOf(size: InstanceSize): App["limits"] {
+  const { cores, memoryMb } = INSTANCE_SIZES[size];
+  return { cores, memoryMb };
+}
+
+function sizeOfMachine(vmSize: string): InstanceSize {
+  const sizes = Object.keys(INSTANCE_SIZES) as InstanceSize[];
+  return sizes.find((size) => INSTANCE_SIZES[size].vmSize === vmSize) ?? "I1";
+}
+
+function plansOf(declared: Declared, { key }: Environment) {
+  return declared
+    .all("Microsoft.Web/serverfarms")
+    .filter(({ environment }) => environment.key === key);
+}
+
+/** A host while it is laid out, and whether traffic is led to it. */
+type Member = { readonly host: Host; readonly state: Batch["state"] };
 
 /** One environment while its hosts are laid out. */
 class HostDraft {
@@ -97,15 +167,18 @@ class HostDraft {
   readonly #stem: string;
   readonly #vip: Ipv4;
   readonly #dnsServers: readonly Ipv4[];
+  readonly #layout: Layout;
 
   constructor(
     wanted: Wanted,
     ledger: LedgerDraft,
     environment: Environment,
     place: { readonly subnet: Subnet; readonly dnsServers: readonly Ipv4[] },
+    layout: Layout,
   ) {
     const { subnet, dnsServers } = place;
     this.#dnsServers = dnsServers;
+    this.#layout = layout;
     this.#wanted = wanted;
     this.#ledger = ledger;
     this.#environment = environment;
@@ -114,32 +187,72 @@ class HostDraft {
     this.#vip = publicAddress(ledger, environment.key);
   }
 
-  compile(
-    declared: Declared,
-    plans: readonly ResourceOf<"Microsoft.Web/serverfarms">[],
-    counts: Record<InfrastructureRole, number>,
-  ): Result<CompiledEnvironment> {
+  compile(declared: Declared): Result<CompiledEnvironment> {
     const domain = environmentDomain(this.#environment);
+    const plans = plansOf(declared, this.#environment);
+    const { FrontEnd: _, ...counts } = infrastructureRoles({
+      kind: this.#environment.kind,
+      instances: instancesOf(this.#layout.crews),
+      frontEndScaleFactor: this.#layout.configuration.frontEndScaleFactor,
+    });
+    const frontEnds = this.#crew(FRONT_ENDS, ROLE_WORDS.FrontEnd, (name, size) => ({
+      ...this.#bareHost("FrontEnd", name),
+      limits: limitsOf(size),
+    }));
     const roles = Object.entries(counts).flatMap(([role, count]) =>
-      Array.from({ length: count }, (_, index) =>
-        this.#bareHost(role as InfrastructureRole, index),
+      Array.from({ length: count }, (__, index) =>
+        this.#bareHost(
+          role as InfrastructureRole,
+          `${this.#stem}-${ROLE_WORDS[role as InfrastructureRole]}-${index}`,
+        ),
       ),
     );
     const internal =
       this.#environment.kind === "Internal"
         ? this.#address(`${this.#environment.key} ilb`)
         : undefined;
-    const workers = plans.flatMap((plan) => this.#workersOf(declared, plan));
-    const sites = this.#sitesOf(declared, plans, workers);
-    const all = [...roles, ...workers];
-    const frontEnds = all.filter(({ role }) => role === "FrontEnd");
-    const hosts = all.map((host) => this.#furnish(host, all, sites));
+    const crews = plans.map((plan) => ({ plan, workers: this.#workersOf(declared, plan) }));
+    const sites = this.#sitesOf(declared, crews);
+    const all = [
+      ...frontEnds.map(({ host }) => host),
+      ...roles,
+      ...crews.flatMap(({ workers }) => workers.map(({ host }) => host)),
+    ];
+    const serving = this.#taking(frontEnds);
+    const finishing = new Set(
+      frontEnds
+        .filter(({ host, state }) => state === "leaving" || this.#wanted.away.has(host.name))
+        .map(({ host }) => host.name)
+        .filter((name) => !serving.some((host) => host.name === name)),
+    );
+    const hosts = all.map((host) => this.#furnish(host, all, sites, finishing));
     return found({
       hosts,
       publicAddress: { address: this.#vip, sourceOf: [this.#subnet.prefix] },
-      translations: this.#translations(all, this.#answering(frontEnds), internal),
+      translations: this.#translations(all, this.#answering(serving), internal),
       names: this.#environment.kind === "External" ? this.#publicNames(domain) : {},
     });
+  }
+
+  #crew(
+    key: string,
+    owner: string,
+    lay: (name: string, size: InstanceSize) => Host,
+  ): readonly Member[] {
+    const batches = this.#layout.crews[key]?.batches ?? [];
+    return batches.flatMap((batch) =>
+      membersOf(batch).map((index) => ({
+        host: lay(memberName(`${this.#stem}-${owner}`, index, batch.size), batch.size),
+        state: batch.state,
+      })),
+    );
+  }
+
+  /** Those that take traffic; where all of these are away, these all the same. */
+  #taking(members: readonly Member[]): readonly Host[] {
+    const serving = members.filter(({ state }) => state === "serving").map(({ host }) => host);
+    const present = serving.filter(({ name }) => !this.#wanted.away.has(name));
+    return present.length === 0 ? serving : present;
   }
 
   /** Those that answer the load balancer; all of them when none does: then the flow is cut. */
@@ -170,8 +283,7 @@ class HostDraft {
     return address;
   }
 
-  #bareHost(role: Role, index: number, stem: string = this.#stem): Host {
-    const name = role === "Worker" ? `${stem}-${index}` : `${stem}-${ROLE_WORDS[role]}-${index}`;
+  #bareHost(role: Role, name: string): Host {
     const incarnation = this.#wanted.incarnationOf(name);
     const dnsServers = this.#ledger.lease(name, { incarnation, dnsServers: this.#dnsServers });
     return {
@@ -191,15 +303,13 @@ class HostDraft {
     };
   }
 
-  #workersOf(declared: Declared, plan: ResourceOf<"Microsoft.Web/serverfarms">): readonly Host[] {
+  #workersOf(declared: Declared, plan: ResourceOf<"Microsoft.Web/serverfarms">): readonly Member[] {
     const planStem = this.#ledger.stem(plan.key, plan.name);
-    const { cores, memoryMb } = INSTANCE_SIZES[plan.size];
-    const limits = { cores, memoryMb };
-    return Array.from({ length: plan.capacity }, (_, index) => {
-      const bare = this.#bareHost("Worker", index, `${this.#stem}-${planStem}`);
-      const apps = sitesOfPlan(declared, plan)
-        .filter((site) => site.enabled)
-        .map((site) => this.#app(site, bare, limits));
+    const sites = sitesOfPlan(declared, plan).filter((site) => site.enabled);
+    return this.#crew(plan.key, planStem, (name, size) => {
+      const limits = limitsOf(size);
+      const bare = this.#bareHost("Worker", name);
+      const apps = sites.map((site) => this.#app(site, bare, limits));
       return { ...bare, limits, programs: [...resolverOf(bare, apps), ...apps] };
     });
   }
@@ -231,13 +341,15 @@ class HostDraft {
 
   #sitesOf(
     declared: Declared,
-    plans: readonly ResourceOf<"Microsoft.Web/serverfarms">[],
-    workers: readonly Host[],
+    crews: readonly {
+      readonly plan: ResourceOf<"Microsoft.Web/serverfarms">;
+      readonly workers: readonly Member[];
+    }[],
   ): FrontEnd["sites"] {
     const domain = environmentDomain(this.#environment);
     const doorway =
       this.#environment.kind === "External" ? [doorwayDomain(this.#environment.name)] : [];
-    return plans.flatMap((plan) =>
+    return crews.flatMap(({ plan, workers }) =>
       sitesOfPlan(declared, plan).map((site) => ({
         name: this.#ledger.stem(site.key, site.name),
         hostNames: [
@@ -248,7 +360,7 @@ class HostDraft {
         ],
         running: site.enabled,
         httpsOnly: site.httpsOnly,
-        backends: workers.flatMap((worker) =>
+        backends: this.#taking(workers).flatMap((worker) =>
           worker.programs
             .filter(
               (program): program is App => program.kind === "app" && program.siteId === site.id,
@@ -260,7 +372,12 @@ class HostDraft {
   }
 
   /** Gives a host its agent, and a front end its proxy. */
-  #furnish(host: Host, all: readonly Host[], sites: FrontEnd["sites"]): Host {
+  #furnish(
+    host: Host,
+    all: readonly Host[],
+    sites: FrontEnd["sites"],
+    finishing: ReadonlySet<string>,
+  ): Host {
     const { address } = host.place;
     const agent: RoleAgent = {
       kind: "role-agent",
@@ -292,6 +409,7 @@ class HostDraft {
       address,
       sites,
       certificates: [this.#wanted.certificate(certificateStem("front-end", this.#environment))],
+      ...(finishing.has(host.name) ? { finishing: true } : {}),
     };
     const own = host.role === "FrontEnd" ? [agent, proxy] : [agent];
     return { ...host, programs: [...own, ...host.programs] };

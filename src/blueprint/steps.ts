@@ -52,6 +52,7 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
   const removed = standing.hosts
     .map(({ host }) => host.name)
     .filter((name) => !wantedHosts.has(name));
+  const proxies = changed.filter(leadsToOthers);
   const stages: readonly (readonly Step[])[] = [
     same(standing.tags, blueprint.tags) ? [] : [{ do: "put-tags", tags: blueprint.tags }],
     same(standing.internet, blueprint.internet)
@@ -63,12 +64,13 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
       changed.filter((host) => !leadsToOthers(host)),
       hosts,
     ).map((turn) => turn.map((host) => ({ do: "put-host" as const, host }))),
-    changed.filter(leadsToOthers).map((host) => ({ do: "put-host", host })),
+    proxies.filter((host) => !finishes(host)).map((host) => ({ do: "put-host", host })),
     translationsChanged.map(({ id, translations }) => ({
       do: "put-translations",
       network: id,
       translations,
     })),
+    proxies.filter(finishes).map((host) => ({ do: "put-host", host })),
     removed.map((name) => ({ do: "remove-host", name })),
     [...networks.keys()]
       .filter((id) => !wantedNetworks.has(id))
@@ -100,6 +102,11 @@ function startsAnew(before: Host | undefined, host: Host): boolean {
 /** Proxies come after those they lead to. */
 function leadsToOthers(host: Host): boolean {
   return host.programs.some(({ kind }) => kind === "front-end");
+}
+
+/** It takes nothing new: that comes when no translation leads to it any more. */
+function finishes(host: Host): boolean {
+  return host.programs.some((program) => program.kind === "front-end" && program.finishing);
 }
 
 function natureOf({ place, role, forwards, incarnation }: Host) {

@@ -7,6 +7,7 @@ import { keyOf } from "../arm/ids.ts";
 import type { Resource, ResourceOf, ResourceType } from "../arm/resources.ts";
 import type { Cidr } from "../network/prefix.ts";
 import type { App, CertificateFiles } from "./blueprint.ts";
+import type { Layout } from "./layout.ts";
 
 export type Wanted = {
   readonly resources: readonly Resource[];
@@ -21,6 +22,10 @@ export type Wanted = {
   readonly incarnationOf: (hostName: string) => number;
   /** Front ends (by host name) that do not answer the load balancer's keep-alive. */
   readonly silent: ReadonlySet<string>;
+  /** Hosts that get nothing new and finish what they have: they are about to be made anew. */
+  readonly away: ReadonlySet<string>;
+  /** Which instances stand; undefined: the environment begins, with all that are wanted. */
+  readonly layoutOf: (environmentKey: string) => Layout | undefined;
 };
 
 export type Content = {

@@ -125,4 +125,6 @@ export type ControlEvent = {
   readonly message: string;
   readonly operation?: string;
   readonly problem?: Problem;
+  /** The category of resource logs that Azure has such a line in. */
+  readonly category?: string;
 };

@@ -11,6 +11,8 @@ import { compile, type Compiled } from "../blueprint/compile.ts";
 import { certificateStem, managementName } from "../blueprint/compile-environment.ts";
 import { planSteps, same, type Step } from "../blueprint/steps.ts";
 import type { Blueprint } from "../blueprint/blueprint.ts";
+import { FRONT_ENDS, hasArrived } from "../blueprint/layout.ts";
+import type { Resource } from "../arm/resources.ts";
 import { describeHealth, judge, PREPARING_MS, type Health } from "../environment/health.ts";
 import type { Fabric, Observed } from "../fabric/fabric.ts";
 import type { Store } from "../store/store.ts";
@@ -18,6 +20,14 @@ import { Alarm } from "./alarm.ts";
 import type { ControlEvent } from "./control-plane.ts";
 import type { Facts } from "./facts.ts";
 import { EnvironmentWatch } from "./health-watch.ts";
+import {
+  advanceLayouts,
+  eventOf,
+  takeBack,
+  type AdvancedLayouts,
+  type Cancels,
+  type Layouts,
+} from "./layouts.ts";
 import { settleOperations, type TargetStatus } from "./operations.ts";
 import {
   allHealth,
@@ -51,12 +61,16 @@ export type LoopState = {
   readonly layoutProblems: Readonly<Record<string, Problem>>;
   readonly health: ReadonlyMap<string, HealthRecord>;
   readonly stepProblems: readonly Problem[];
+  /** Which instances stand and which serve, by key of the environment. */
+  readonly layouts: Layouts;
 };
 
 const ROUND_MS = 1_000;
 /** While an environment is not yet healthy, rounds follow one another quickly. */
 const EAGER_ROUND_MS = 60;
 const RETRY_MS = 1_000;
+/** While instances come and go, turns follow one another quickly. */
+const MOVING_MS = 30;
 /** Hosts brought up at once. */
 const STEPS_AT_ONCE = 24;
 
@@ -70,14 +84,18 @@ export class Loop {
   #stopped = false;
   readonly #waiting: (() => void)[] = [];
   #running: Promise<void> | undefined;
+  #cancels: Cancels = [];
+  #away: ReadonlySet<string> = new Set();
   #lastProblems: readonly string[] = [];
 
   constructor(options: LoopOptions) {
     this.#options = options;
+    const { blueprint, layouts } = readBlueprint(options.store);
     this.#state = {
       inForce: -1,
       inForceSince: 0,
-      blueprint: readBlueprint(options.store).blueprint,
+      blueprint,
+      layouts,
       observed: undefined,
       layoutProblems: {},
       health: allHealth(options.store),
@@ -99,6 +117,18 @@ export class Loop {
     this.#turnAlarm.ring();
   }
 
+  /** Asks to give up what is on its way to become of a plan, or of the front ends. */
+  cancel(cancels: Cancels): void {
+    this.#cancels = [...this.#cancels, ...cancels];
+    this.wake();
+  }
+
+  /** Hosts that get nothing new, until they are named no more. Forgotten with the control plane. */
+  keepAway(hosts: readonly string[]): void {
+    this.#away = new Set(hosts);
+    this.wake();
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#turnAlarm.ring();
@@ -110,7 +140,9 @@ export class Loop {
     while (!this.#stopped) {
       this.#woken = false;
       await this.#turn();
-      if (!this.#woken && !this.#stopped) await this.#turnAlarm.wait(RETRY_MS);
+      const isMoving = Object.values(this.#state.layouts).some(({ move }) => move !== undefined);
+      if (!this.#woken && !this.#stopped)
+        await this.#turnAlarm.wait(isMoving ? MOVING_MS : RETRY_MS);
     }
   }
 
@@ -118,13 +150,13 @@ export class Loop {
     const { store, fabric } = this.#options;
     const wantedNow = wantedGeneration(store);
     this.#followSuspension();
-    const compiled = await this.#compile();
-    if (compiled === undefined) return;
     const observed = await fabric.observe();
     if (!observed.ok) {
       this.#reportOnce([observed.problem]);
       return;
     }
+    const compiled = await this.#compile(observed.value);
+    if (compiled === undefined) return;
     const stages = planSteps(observed.value, compiled.blueprint);
     const problems = await this.#carryOut(compiled.blueprint.generation, stages);
     const after = stages.length === 0 ? observed : await fabric.observe();
@@ -160,7 +192,7 @@ export class Loop {
   }
 
   /** The blueprint of what is wanted now: the stored one where nothing changed. */
-  async #compile(): Promise<Compiled | undefined> {
+  async #compile(observed: Observed): Promise<Compiled | undefined> {
     const { store } = this.#options;
     const resources = wantedResources(store);
     const facts = await this.#options.prepare(resources);
@@ -169,42 +201,73 @@ export class Loop {
       return undefined;
     }
     const record = readBlueprint(store);
+    const cancels = this.#cancels;
+    const advanced = advanceLayouts({
+      declared: new Declared(resources),
+      reading: store,
+      before: record.layouts,
+      ledger: record.ledger,
+      observed,
+      runs: (key) => this.#runs(key),
+      cancels,
+      now: this.#options.now(),
+    });
     const compiled = compile(
-      this.#wanted(resources, facts.value),
+      this.#wanted(resources, facts.value, advanced.layouts),
       record.ledger,
       record.generation + 1,
     );
     const unchanged =
       record.blueprint !== undefined &&
       same({ ...compiled.blueprint, generation: 0 }, { ...record.blueprint, generation: 0 });
-    if (unchanged && record.blueprint !== undefined)
-      return { ...compiled, blueprint: record.blueprint };
-    const broken = checkBlueprint(compiled.blueprint);
+    const next =
+      unchanged && record.blueprint !== undefined
+        ? { ...compiled, blueprint: record.blueprint, ledger: record.ledger }
+        : compiled;
+    const broken = unchanged ? [] : checkBlueprint(compiled.blueprint);
     if (broken.length > 0) {
       this.#reportOnce(broken);
       return undefined;
     }
-    const stored = store.transaction((transaction) => {
-      storeBlueprint(transaction, {
-        blueprint: compiled.blueprint,
-        ledger: compiled.ledger,
-        generation: compiled.blueprint.generation,
-      });
-      return found("stored");
-    });
-    // Addresses that nobody remembers are not handed out.
-    if (stored.ok) return compiled;
-    this.#reportOnce([stored.problem]);
-    return undefined;
+    if (unchanged && same(advanced.layouts, record.layouts) && advanced.told.length === 0)
+      return next;
+    // Addresses and instances that nobody remembers are not handed out.
+    return this.#remember(next, advanced, cancels) ? next : undefined;
   }
 
-  #wanted(resources: Wanted["resources"], facts: Facts): Wanted {
+  #remember(compiled: Compiled, advanced: AdvancedLayouts, cancels: Cancels): boolean {
+    const { store, now, report } = this.#options;
+    const { blueprint, ledger } = compiled;
+    const { layouts, told } = advanced;
+    const stored = store.transaction((transaction) => {
+      const { generation } = blueprint;
+      storeBlueprint(transaction, { blueprint, ledger, generation, layouts });
+      return found(takeBack(transaction, told, now()));
+    });
+    if (!stored.ok) {
+      this.#reportOnce([stored.problem]);
+      return false;
+    }
+    this.#cancels = this.#cancels.filter((one) => !cancels.includes(one));
+    this.#state = { ...this.#state, layouts };
+    for (const one of told) report(eventOf(one, store));
+    if (stored.value) this.wake();
+    return true;
+  }
+
+  #runs(key: string): boolean {
+    return this.#state.health.get(key)?.health.state !== "suspended";
+  }
+
+  #wanted(resources: Wanted["resources"], facts: Facts, layouts: Layouts): Wanted {
     const silent = [...this.#watches.values()].flatMap((watched) => watched.silent);
     return {
       resources,
       ...facts,
-      runs: (key) => this.#state.health.get(key)?.health.state !== "suspended",
+      runs: (key) => this.#runs(key),
       silent: new Set(silent),
+      away: this.#away,
+      layoutOf: (key) => layouts[key],
     };
   }
 
@@ -349,6 +412,7 @@ export class Loop {
     if (refused !== undefined) return { state: "failed", problem: refused };
     if (inForce < generation || blueprint === undefined) return { state: "pending" };
     const resource = storedResource(this.#options.store, key)?.resource;
+    if (!this.#hasMoved(resource, generation)) return { state: "pending" };
     if (resource?.type === "Microsoft.Web/hostingEnvironments")
       return statusOfEnvironment(
         resource.id,
@@ -365,6 +429,23 @@ export class Loop {
       ),
     );
     return { state: starting === true ? "pending" : "reached" };
+  }
+
+  /** The instances that a write asked for serve, and what they replace is gone. */
+  #hasMoved(resource: Resource | undefined, generation: number): boolean {
+    const { layouts } = this.#state;
+    switch (resource?.type) {
+      case "Microsoft.Web/serverfarms": {
+        const layout = layouts[resource.environment.key];
+        return layout === undefined || hasArrived(layout, resource.key, generation);
+      }
+      case "Microsoft.Web/hostingEnvironments": {
+        const layout = layouts[resource.key];
+        return layout === undefined || hasArrived(layout, FRONT_ENDS, generation);
+      }
+      default:
+        return true;
+    }
   }
 
   /** A problem is an event once, until it changes. */

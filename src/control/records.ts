@@ -5,6 +5,7 @@
  * operations have documents of their own (wanted.ts, operations.ts).
  */
 import type { Blueprint } from "../blueprint/blueprint.ts";
+import type { Layout } from "../blueprint/layout.ts";
 import { EMPTY_LEDGER, type Ledger } from "../blueprint/ledger.ts";
 import type { Content } from "../blueprint/wanted.ts";
 import type { Health } from "../environment/health.ts";
@@ -14,13 +15,16 @@ export type BlueprintRecord = {
   readonly blueprint: Blueprint | undefined;
   readonly generation: number;
   readonly ledger: Ledger;
+  /** By key of the environment. */
+  readonly layouts: Readonly<Record<string, Layout>>;
 };
 
 export function readBlueprint(reading: Reading): BlueprintRecord {
   const record = reading.get<BlueprintRecord>("blueprint", "current")?.value;
-  if (record === undefined) return { blueprint: undefined, generation: 0, ledger: EMPTY_LEDGER };
-  // A ledger of an earlier version lacks what came later.
-  return { ...record, ledger: { ...EMPTY_LEDGER, ...record.ledger } };
+  const none = { blueprint: undefined, generation: 0, ledger: EMPTY_LEDGER, layouts: {} };
+  if (record === undefined) return none;
+  // One of an earlier version lacks what came later; without a layout everything serves.
+  return { ...none, ...record, ledger: { ...EMPTY_LEDGER, ...record.ledger } };
 }
 
 export function storeBlueprint(transaction: Transaction, record: BlueprintRecord): void {

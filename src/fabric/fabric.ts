@@ -50,6 +50,8 @@ export type ObservedHost = {
     /** Milliseconds since 1970. */
     readonly since: number;
     readonly problem?: Problem;
+    /** See `RunningProgram.busyWith`; absent: with none. */
+    readonly busyWith?: readonly string[];
   }[];
 };
 
@@ -140,6 +142,11 @@ export type RunningProgram = {
   /** True when it took the new description over without a restart; false asks for stop and start. */
   readonly change: (program: Program) => Promise<boolean>;
   readonly stop: () => Promise<void>;
+  /**
+   * Hosts that it leads nothing new to while something with them is under way; the name of its
+   * own host while it takes nothing new and clients are connected. Absent: it leads nowhere.
+   */
+  readonly busyWith?: () => readonly string[];
   /** Settles when the program ended by itself; never for programs that cannot. */
   readonly ended: Promise<Problem>;
 };

@@ -243,6 +243,8 @@ export function wanted(resources: readonly Resource[], of: Partial<Wanted> = {})
     }),
     incarnationOf: () => 0,
     silent: new Set(),
+    away: new Set(),
+    layoutOf: () => undefined,
     ...of,
   };
 }

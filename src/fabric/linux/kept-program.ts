@@ -51,12 +51,14 @@ export class KeptProgram {
   }
 
   look(): ProgramState {
+    const busyWith = this.#current?.running.busyWith?.() ?? [];
     return {
       name: this.#program.name,
       state: this.#state,
       restarts: this.#restarts,
       since: this.#since,
       ...(this.#problem === undefined ? {} : { problem: this.#problem }),
+      ...(busyWith.length === 0 ? {} : { busyWith }),
     };
   }
 

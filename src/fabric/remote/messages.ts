@@ -9,7 +9,7 @@ import type { Probe, ProbeResult } from "../../blueprint/probes.ts";
 import type { Step } from "../../blueprint/steps.ts";
 import type { LogLine, LogQuery, Observed, StandingPlace } from "../fabric.ts";
 
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** What each question carries and what answers it. */
 export type Conversations = {
