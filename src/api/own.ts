@@ -1,6 +1,6 @@
 /**
- * What the command line asks beyond ARM: events, logs, the world, and commands that run at a
- * place of it. JSON, and newline-delimited JSON for what flows.
+ * What the command line asks beyond ARM: events, logs, operations, the world, and commands that run
+ * at a place of it. JSON, and newline-delimited JSON for what flows.
  */
 import { type Context, Hono } from "hono";
 
@@ -24,6 +24,11 @@ export function ownRoutes(plane: ControlPlane, version: string): Hono {
   routes.get("/world", async (context) =>
     answer(context, await plane.world.look(), (view) => context.json(view)),
   );
+  routes.get("/operations", (context) => context.json({ value: plane.world.operations() }));
+  routes.post("/operations/:id/cancel", async (context) => {
+    const canceled = await plane.world.cancel(context.req.param("id"));
+    return answer(context, canceled, () => context.json({ status: "Canceled" }));
+  });
   routes.post("/exec", (context) => execute(context, plane));
   return routes;
 }

@@ -36,7 +36,7 @@ const KILL_AFTER_MS = 5_000;
 /** How often is asked whether those that go have finished. */
 const LOOK_EVERY_MS = 100;
 /** Clients that keep a connection and ask nothing are waited for so long when a front end goes. */
-const IDLE_GRACE_MS = 10_000;
+const IDLE_GRACE_MS = 5_000;
 const MOST_CONNECTIONS = 10_000;
 const NOBODY = 65_534;
 

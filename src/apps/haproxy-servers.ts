@@ -130,8 +130,8 @@ export async function openWork(
   return {
     connections: sum(
       answers.map(({ info }) =>
-        // The one that asks is none of a client's.
-        info.ok ? Math.max(0, Number(/^CurrConns: (\d+)/m.exec(info.value)?.[1] ?? 0) - 1) : 0,
+        // Whoever asks here is not counted.
+        info.ok ? Number(/^CurrConns: (\d+)/m.exec(info.value)?.[1] ?? 0) : 0,
       ),
     ),
     requests: sum(

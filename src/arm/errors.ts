@@ -44,6 +44,7 @@ const STATUS: Readonly<Record<string, number>> = {
   InvalidResourceLocation: 409,
   RoleAssignmentExists: 409,
   ScopeLocked: 409,
+  OperationNotCancelable: 409,
   PreconditionFailed: 412,
   RequestEntityTooLarge: 413,
   TooManyRequests: 429,

@@ -102,7 +102,7 @@ export const FRONT_ENDS = "front-ends";
 /** App Service gives an app this long to start. */
 const READY_WITHIN_MS = 230_000;
 /** Instances of a new size that fail so long while the old ones answer are given up. */
-const FAILING_MS = 10_000;
+const FAILING_MS = 5_000;
 /** Longer than any request may take. */
 const LEAVE_WITHIN_MS = 240_000;
 
@@ -133,8 +133,24 @@ export function advanceLayout(of: {
   const moved =
     kept.move === undefined ? { layout: kept, told: [] } : goOn({ ...of, layout: kept });
   if (moved.layout.move !== undefined) return moved;
-  const begun = beginMove(moved.layout, of.wanted, of.now);
+  const begun = beginMove(moved.layout, takenBack(of.wanted, moved.told), of.now);
   return { layout: begun.layout, told: [...moved.told, ...begun.told] };
+}
+
+/** What is wanted once what was told has been taken back. */
+export function takenBack(wanted: WantedLayout, told: readonly Told[]): WantedLayout {
+  return told.reduce<WantedLayout>((now, one) => {
+    if (one.kind !== "declined") return now;
+    if (one.crew === FRONT_ENDS) return { ...now, configuration: one.configuration };
+    return {
+      ...now,
+      plans: now.plans.map((plan) =>
+        plan.key === one.crew && plan.generation <= one.generation
+          ? { ...plan, ...(one.target ?? { count: 0 }) }
+          : plan,
+      ),
+    };
+  }, wanted);
 }
 
 /** Addresses of the subnet that the layout holds, the network's own included. */
@@ -247,6 +263,9 @@ function keepWanted(layout: Layout, wanted: WantedLayout): Layout {
       return [[key, sameSize(crew.target, plan) ? { ...crew, generation: plan.generation } : crew]];
     }),
   );
+  // A plan of no instances needs no move.
+  for (const { key, size, count, generation } of wanted.plans)
+    if (count === 0) crews[key] ??= { target: { size, count }, generation, batches: [] };
   const configuration = sameConfiguration(layout.configuration, wanted.configuration)
     ? wanted.configuration
     : layout.configuration;

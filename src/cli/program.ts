@@ -11,6 +11,7 @@ import { act, deployApp, down, exec, logs, rest, type Action } from "./commands/
 import { az, type AzOptions } from "./commands/az.ts";
 import { events } from "./commands/events.ts";
 import { addresses, hosts, listApps, status } from "./commands/listings.ts";
+import { cancelOperation, operations } from "./commands/operations.ts";
 import { up, type UpOptions } from "./commands/up.ts";
 import { EXIT, exitCodeOf, type ExitCode } from "./refusals.ts";
 import type { Ending, Session } from "./session.ts";
@@ -185,6 +186,18 @@ function addLooking(program: Command, session: Session, end: End): void {
     "ase hosts",
     "names to stand at with `ase exec --at`",
   ]);
+  const pending = listing(
+    "operations",
+    "operations in progress: under way and how far, or their place in the queue",
+    operations,
+    ["ase operations", "one scale operation runs at a time; what comes meanwhile is queued"],
+    ["ase operations cancel ID", "give one up; what it asked for is taken back"],
+  );
+  pending
+    .command("cancel")
+    .description("give an operation up that waits, or whose new instances take no traffic yet")
+    .argument("<id>", "the operation, as `ase operations` shows it")
+    .action((id: string) => end(cancelOperation(session, id)));
   program
     .command("events")
     .description("what happened, oldest first")

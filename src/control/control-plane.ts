@@ -49,6 +49,10 @@ export type World = {
     query: LogQuery & { readonly site?: string },
   ) => Promise<Result<readonly LogLine[]>>;
   readonly run: (request: RunRequest) => Promise<Result<Running>>;
+  /** Operations in progress, with their place in the queue and how far they are. */
+  readonly operations: () => readonly JsonObject[];
+  /** Gives an operation up that waits, or whose new instances take no traffic yet. */
+  readonly cancel: (operationId: string) => Promise<Result<"canceled">>;
   /** Starts the programs of all instances of a site anew. */
   readonly restartSite: (siteKey: string) => Promise<Result<"done">>;
   /** Starts every role of an environment anew, one after the other. */

@@ -13,6 +13,7 @@ import {
   beginLayout,
   FRONT_ENDS,
   giveUp,
+  takenBack,
   type Advanced,
   type Batch,
   type BatchSeen,
@@ -68,7 +69,7 @@ export function advanceLayouts(of: {
       const see = (crew: string, batch: Batch) => seen(hostsOfBatch(of.ledger, key, crew, batch));
       const next = advanceLayout({
         layout: canceled.layout,
-        wanted: canceled.told.length === 0 ? wanted : asTold(wanted, canceled.told),
+        wanted: takenBack(wanted, canceled.told),
         see,
         now,
       });
@@ -118,22 +119,6 @@ export function canceled(): Problem {
     what: "the operation was canceled; everything is as it was before it",
     fix: "Write the resource again when you want the change.",
   };
-}
-
-/** What is wanted once what was told has been taken back. */
-function asTold(wanted: WantedLayout, told: readonly Told[]): WantedLayout {
-  return told.reduce<WantedLayout>((now, one) => {
-    if (one.kind !== "declined") return now;
-    if (one.crew === FRONT_ENDS) return { ...now, configuration: one.configuration };
-    return {
-      ...now,
-      plans: now.plans.map((plan) =>
-        plan.key === one.crew && plan.generation <= one.generation
-          ? { ...plan, ...(one.target ?? { count: 0 }) }
-          : plan,
-      ),
-    };
-  }, wanted);
 }
 
 /** What the hosts of a batch do, by their names. */

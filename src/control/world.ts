@@ -14,6 +14,7 @@ import {
   missingNames,
   pendingDnsServers,
 } from "../blueprint/environment-names.ts";
+import type { Layout } from "../blueprint/layout.ts";
 import type { Ledger } from "../blueprint/ledger.ts";
 import { FIRST_HOST_OFFSET, MOST_INSTANCES, PLATFORM_ADDRESSES } from "../environment/addresses.ts";
 import { describeHealth, type Health } from "../environment/health.ts";
@@ -31,7 +32,9 @@ import type {
   WorldView,
 } from "./control-plane.ts";
 import type { FactBook } from "./facts.ts";
+import { describeLayout } from "./layouts.ts";
 import type { Loop, LoopState } from "./loop.ts";
+import { cancelOperation, operationsNow } from "./queue.ts";
 import { readBlueprint, readHealth } from "./records.ts";
 import { storedResource, wantedResources } from "./wanted.ts";
 
@@ -78,6 +81,8 @@ export function openWorld(options: WorldOptions): World {
       if (!place.ok) return place;
       return fabric.run(place.value, { argv, onOutput, ...(input === undefined ? {} : { input }) });
     },
+    operations: () => operationsNow(store, state()),
+    cancel: (id) => cancelOperation(store, loop(), id, Date.now()),
     restartSite: async (key) => {
       const asked = facts.restart(key);
       if (asked.ok) loop().wake();
@@ -106,12 +111,9 @@ function statusOf(store: Store, state: LoopState, key: string): ResourceStatus |
   if (problem !== undefined) return { provisioningState: "Failed", properties: {} };
   switch (resource?.type) {
     case "Microsoft.Web/hostingEnvironments":
-      return statusOfEnvironment(store, state.blueprint, resource);
+      return statusOfEnvironment(store, state, resource);
     case "Microsoft.Web/serverfarms":
-      return {
-        provisioningState: "Succeeded",
-        properties: plansWorkers(state.blueprint, resource),
-      };
+      return statusOfPlan(resource, state.layouts[resource.environment.key]);
     default:
       return undefined;
   }
@@ -119,9 +121,10 @@ function statusOf(store: Store, state: LoopState, key: string): ResourceStatus |
 
 function statusOfEnvironment(
   store: Store,
-  blueprint: Blueprint | undefined,
+  { blueprint, layouts }: LoopState,
   environment: ResourceOf<"Microsoft.Web/hostingEnvironments">,
 ): ResourceStatus {
+  const layout = layouts[environment.key];
   const health = readHealth(store, environment.key)?.health;
   const addresses = addressesOf(store, environment.key);
   return {
@@ -131,7 +134,8 @@ function statusOfEnvironment(
       environmentIsHealthy: health?.state === "healthy",
       environmentStatus: health === undefined ? "Preparing" : describeHealth(health),
       suspended: health?.state === "suspended",
-      status: statusWord(health),
+      status: statusWord(health, layout),
+      ...describeLayout(layout),
       maximumNumberOfMachines: MOST_INSTANCES,
       notices: blueprint === undefined ? [] : noticesOf(store, blueprint, environment),
       ...(addresses?.publicAddress === undefined ? {} : { publicAddress: addresses.publicAddress }),
@@ -162,19 +166,25 @@ function noticesOf(
   return [missing, pending].filter((notice) => notice !== undefined);
 }
 
-function statusWord(health: Health | undefined): string {
-  return health === undefined || health.state === "preparing" ? "Preparing" : "Ready";
+function statusWord(health: Health | undefined, layout: Layout | undefined): string {
+  if (health === undefined || health.state === "preparing") return "Preparing";
+  return layout?.move === undefined ? "Ready" : "Scaling";
 }
 
-function plansWorkers(
-  blueprint: Blueprint | undefined,
+/** Instances that take traffic are current; the others come or leave. */
+function statusOfPlan(
   plan: ResourceOf<"Microsoft.Web/serverfarms">,
-) {
-  const workers = blueprint?.hosts.filter(
-    ({ role, environment }) =>
-      role === "Worker" && environment?.toLowerCase() === plan.environment.key,
-  );
-  return { status: "Ready", numberOfWorkers: plan.capacity, currentWorkers: workers?.length ?? 0 };
+  layout: Layout | undefined,
+): ResourceStatus {
+  const crew = layout?.crews[plan.key];
+  const serving = (crew?.batches ?? [])
+    .filter(({ state }) => state === "serving")
+    .reduce((sum, { from, to }) => sum + to - from, 0);
+  const isMoving = layout?.move !== undefined && plan.key in layout.move.before;
+  return {
+    provisioningState: isMoving ? "InProgress" : "Succeeded",
+    properties: { status: "Ready", currentNumberOfWorkers: serving },
+  };
 }
 
 /** Addresses come from the ledger, which holds them for as long as the environment is up. */

@@ -199,6 +199,8 @@ function worldOf(world: TestWorld): World {
       })();
       return found({ ended, kill: () => undefined });
     },
+    operations: () => [],
+    cancel: async () => found("canceled"),
     restartSite: async (key) => {
       world.restarted.push(key);
       return found("done");

@@ -10,6 +10,12 @@ const { execFile } = require("node:child_process");
 const INSTANCE = process.env.COMPUTERNAME;
 const STARTED = `${process.pid} ${Date.now()}`;
 
+// Where a test says so, instances of that name fail to start.
+if (process.env.FAIL_ON && INSTANCE.endsWith(process.env.FAIL_ON)) {
+  process.stderr.write(`${INSTANCE} cannot run here\n`);
+  process.exit(3);
+}
+
 const ANSWERS = {
   "/": (_, socket) => ({ frontEnd: socket.remoteAddress.replace("::ffff:", "") }),
   "/who": () => ({
@@ -24,6 +30,7 @@ const ANSWERS = {
   "/write": ({ path, text }) => (writeFileSync(path, text), "written"),
   "/call": ({ host, port }) => call(host, Number(port)),
   "/run": ({ command }) => run(command),
+  "/slowly": ({ ms }) => new Promise((done) => setTimeout(() => done("slowly"), Number(ms))),
   "/say": ({ text }) => (process.stdout.write(`${text}\n`), "said"),
   "/crash": () => (setTimeout(() => process.exit(1), 20), { instance: INSTANCE, started: STARTED }),
 };
