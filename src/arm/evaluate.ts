@@ -12,7 +12,15 @@ import { asText, boolOf, intOf, isEmpty, objectOf, refuse, textOf } from "./func
 import { PLACE_FUNCTIONS, type Place, type PlaceFunction } from "./functions/place.ts";
 import { TEXT_FUNCTIONS } from "./functions/text.ts";
 import { VALUE_FUNCTIONS } from "./functions/values.ts";
-import { isJsonArray, isJsonObject, type JsonValue, property, plainText } from "./json.ts";
+import {
+  isJsonArray,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  property,
+  plainText,
+} from "./json.ts";
+import type { Places } from "./places.ts";
 
 /** A question to the running world. */
 export type RuntimeCall =
@@ -36,6 +44,17 @@ export type Loop = { readonly name: string; readonly index: number };
 
 export type UserFunction = { readonly parameters: readonly string[]; readonly output: JsonValue };
 
+/** The files a template is read from, where the caller has them. */
+export type Sources = {
+  /** Learns which source each evaluated value came from. */
+  readonly places: Places;
+  /**
+   * The file a link leads to, as JSON; undefined: there is none. Throws ProblemError.
+   * @param from the name of the file that holds the link
+   */
+  readonly readLinked: (address: string, from: string | undefined) => JsonObject | undefined;
+};
+
 export type Scope = {
   readonly place: Place;
   readonly parameter: (name: string) => JsonValue;
@@ -48,6 +67,7 @@ export type Scope = {
   /** Id of a resource of this template, by symbolic or short name. */
   readonly resolve: (name: string) => string | undefined;
   readonly runtime?: Runtime;
+  readonly sources?: Sources;
 };
 
 /** What a whole JSON value of a template means: strings evaluated, property loops unrolled. */
@@ -60,9 +80,16 @@ type Leaf = (text: string, scope: Scope, path: string) => JsonValue;
 /** Walks a JSON value of a template; `leaf` decides what becomes of strings. */
 export function mapTemplate(value: JsonValue, scope: Scope, path: string, leaf: Leaf): JsonValue {
   if (typeof value === "string") return leaf(value, scope, path);
-  if (isJsonArray(value))
-    return value.map((item, index) => mapTemplate(item, scope, `${path}[${index}]`, leaf));
-  if (!isJsonObject(value)) return value;
+  const mapped = isJsonArray(value)
+    ? value.map((item, index) => mapTemplate(item, scope, `${path}[${index}]`, leaf))
+    : isJsonObject(value)
+      ? mapObject(value, scope, path, leaf)
+      : value;
+  scope.sources?.places.follow(mapped, value);
+  return mapped;
+}
+
+function mapObject(value: JsonObject, scope: Scope, path: string, leaf: Leaf): JsonObject {
   const entries: [string, JsonValue][] = [];
   for (const [name, item] of Object.entries(value)) {
     if (name.toLowerCase() === "copy" && isJsonArray(item) && item.every(isLoop)) {

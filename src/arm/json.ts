@@ -5,6 +5,7 @@
  * Reading only; what we send is strict JSON. Nothing here knows what the values mean.
  */
 import { declined, found, ProblemError, type Result } from "../base/problem.ts";
+import type { NoteContainer, Places } from "./places.ts";
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
 export type JsonObject = { readonly [name: string]: JsonValue };
@@ -12,11 +13,18 @@ export type JsonObject = { readonly [name: string]: JsonValue };
 /** Deeper nesting than any template has, and shallow enough for the stack. */
 const DEEPEST = 512;
 
-/** @param source what the text is called in problems: a file name or "request body" */
-export function readJson(text: string, source: string): Result<JsonValue> {
-  const reader = new JsonReader(text.charCodeAt(0) === 0xfe_ff ? text.slice(1) : text, source);
+/**
+ * @param source what the text is called in problems: a file name or "request body"
+ * @param places learns where each object and array stands, for those who must point there
+ */
+export function readJson(text: string, source: string, places?: Places): Result<JsonValue> {
+  const plain = text.charCodeAt(0) === 0xfe_ff ? text.slice(1) : text;
+  const noting = places?.begin(source, plain);
+  const reader = new JsonReader(plain, source, noting?.note ?? ignore);
   try {
-    return found(reader.readWhole());
+    const value = reader.readWhole();
+    noting?.close(value);
+    return found(value);
   } catch (thrown) {
     if (thrown instanceof ProblemError) return declined(thrown.problem);
     throw thrown;
@@ -24,8 +32,8 @@ export function readJson(text: string, source: string): Result<JsonValue> {
 }
 
 /** Like `readJson`, for texts that must be an object. */
-export function readJsonObject(text: string, source: string): Result<JsonObject> {
-  const read = readJson(text, source);
+export function readJsonObject(text: string, source: string, places?: Places): Result<JsonObject> {
+  const read = readJson(text, source, places);
   if (!read.ok) return read;
   if (isJsonObject(read.value)) return found(read.value);
   return declined({
@@ -101,15 +109,54 @@ const ESCAPES: Readonly<Record<string, string>> = {
   t: "\t",
 };
 
+/**
+ * Where the names of an object's properties stand.
+ * @param offset of its opening brace, in a text that could be read
+ */
+export function keyOffsets(text: string, offset: number): ReadonlyMap<string, number> {
+  return new JsonReader(text, "", ignore).readKeys(offset);
+}
+
+function ignore(): void {
+  // Whoever does not ask for places pays for none.
+}
+
+const KEY = /[\p{L}_$][\p{L}\p{N}_$.-]*/uy;
+const PLAIN = /[^"\\]*/y;
+const LITERAL = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])|true\b|false\b|null\b/iy;
+/** White space and comments. */
+const BLANK = /(?:[\s\uFEFF]+|\/\/[^\n\r]*|\/\*[\s\S]*?\*\/)*/y;
+const SLASH = 0x2f;
+
 /** Has a life: a position in a text. */
 class JsonReader {
   readonly #text: string;
   readonly #source: string;
+  readonly #note: NoteContainer;
   #at = 0;
 
-  constructor(text: string, source: string) {
+  constructor(text: string, source: string, note: NoteContainer) {
     this.#text = text;
     this.#source = source;
+    this.#note = note;
+  }
+
+  /** @param offset of the opening brace of an object that can be read */
+  readKeys(offset: number): ReadonlyMap<string, number> {
+    this.#at = offset;
+    const offsets = new Map<string, number>();
+    if (!this.#took("{")) return offsets;
+    for (;;) {
+      this.#skip();
+      if (this.#took("}")) return offsets;
+      const at = this.#at;
+      offsets.set(this.#key(), at);
+      this.#skip();
+      this.#took(":");
+      this.#value(0);
+      this.#skip();
+      this.#took(",");
+    }
   }
 
   readWhole(): JsonValue {
@@ -131,11 +178,16 @@ class JsonReader {
   }
 
   #object(depth: number): JsonObject {
+    const start = this.#at;
     this.#at += 1;
     const entries: [string, JsonValue][] = [];
     for (;;) {
       this.#skip();
-      if (this.#took("}")) return Object.fromEntries(entries);
+      if (this.#took("}")) {
+        const object = Object.fromEntries(entries);
+        this.#note(object, start);
+        return object;
+      }
       const name = this.#key();
       this.#skip();
       if (!this.#took(":")) this.#refuse(`no colon after the key "${name}"`);
@@ -147,11 +199,15 @@ class JsonReader {
   }
 
   #array(depth: number): readonly JsonValue[] {
+    const start = this.#at;
     this.#at += 1;
     const items: JsonValue[] = [];
     for (;;) {
       this.#skip();
-      if (this.#took("]")) return items;
+      if (this.#took("]")) {
+        this.#note(items, start);
+        return items;
+      }
       items.push(this.#value(depth + 1));
       this.#skip();
       if (this.#took(",")) continue;
@@ -161,11 +217,8 @@ class JsonReader {
 
   #key(): string {
     if (this.#text[this.#at] === '"') return this.#string();
-    const bare = /[\p{L}_$][\p{L}\p{N}_$.-]*/uy;
-    bare.lastIndex = this.#at;
-    const word = bare.exec(this.#text)?.[0];
+    const word = this.#match(KEY);
     if (word === undefined) this.#refuse("no key where one should be");
-    this.#at += word.length;
     return word;
   }
 
@@ -174,11 +227,7 @@ class JsonReader {
     this.#at += 1;
     let value = "";
     for (;;) {
-      const plain = /[^"\\]*/y;
-      plain.lastIndex = this.#at;
-      const run = plain.exec(this.#text)?.[0] ?? "";
-      value += run;
-      this.#at += run.length;
+      value += this.#match(PLAIN) ?? "";
       const next = this.#text[this.#at];
       if (next === undefined) {
         this.#at = start;
@@ -205,11 +254,8 @@ class JsonReader {
   }
 
   #literal(): JsonValue {
-    const pattern = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])|true\b|false\b|null\b/iy;
-    pattern.lastIndex = this.#at;
-    const word = pattern.exec(this.#text)?.[0];
+    const word = this.#match(LITERAL);
     if (word === undefined) this.#refuse(`"${this.#text[this.#at]}" where a value should be`);
-    this.#at += word.length;
     return JSON.parse(word.toLowerCase()) as JsonValue;
   }
 
@@ -219,11 +265,17 @@ class JsonReader {
     return true;
   }
 
-  /** White space and comments. */
+  #match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#at;
+    const seen = pattern.exec(this.#text)?.[0];
+    this.#at += seen?.length ?? 0;
+    return seen;
+  }
+
   #skip(): void {
-    const blank = /(?:[\s\uFEFF]+|\/\/[^\n\r]*|\/\*[\s\S]*?\*\/)*/y;
-    blank.lastIndex = this.#at;
-    this.#at += blank.exec(this.#text)?.[0].length ?? 0;
+    const next = this.#text.charCodeAt(this.#at);
+    if (0x20 < next && next < 0x7f && next !== SLASH) return;
+    this.#match(BLANK);
     if (this.#text.startsWith("/*", this.#at)) this.#refuse("a comment without its end");
   }
 

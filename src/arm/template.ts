@@ -13,6 +13,7 @@ import {
   loopCount,
   type Runtime,
   type Scope,
+  type Sources,
   type UserFunction,
 } from "./evaluate.ts";
 import type { Place } from "./functions/place.ts";
@@ -36,6 +37,7 @@ export type DeploymentInput = {
   /** `{ name: { value } }`, as a deployment carries them. */
   readonly parameters: JsonObject;
   readonly place: Place;
+  readonly sources?: Sources;
 };
 
 export type Plan = {
@@ -204,7 +206,7 @@ export function templateScope(input: DeploymentInput): Scope {
   return ownScope(input).scope;
 }
 
-function ownScope({ template, parameters, place }: DeploymentInput): {
+function ownScope({ template, parameters, place, sources }: DeploymentInput): {
   readonly scope: Scope;
   readonly values: JsonObject;
 } {
@@ -216,6 +218,7 @@ function ownScope({ template, parameters, place }: DeploymentInput): {
     parameter: (name) => refuse(`the template has no parameter "${name}"`),
     variable: (name) => refuse(`a parameter's default cannot use variables, here "${name}"`),
     resolve: () => undefined,
+    ...(sources === undefined ? {} : { sources }),
   };
   const declared = objectAt(template, "parameters");
   const { read, values } = readParameters(declared, parameters, (parameter) => ({
@@ -291,42 +294,89 @@ function declare(step: Step, body: JsonObject): Declaration {
 function openDeployment(step: Step, scope: Scope): OpenedStep {
   const { body, place } = step.instance;
   const properties = objectAt(body, "properties");
-  const template = property(properties, "template");
   const path = `${step.path}.properties`;
-  if (!isJsonObject(template)) {
-    const uri =
-      propertyAt(properties, "templateLink", "uri") ??
-      propertyAt(properties, "templateLink", "relativePath");
-    const shown =
-      typeof uri === "string" ? evaluateString(uri, scope, `${path}.templateLink.uri`) : "nothing";
-    return invalid(
-      `${path}.templateLink`,
-      `The nested deployment "${step.name}" links to a template at ${plainText(shown)}, and links are not followed here`,
-      "Deploy with ase from the folder that holds the linked file, or put the template in place of the link.",
-    );
-  }
+  const { template, isLinked } = templateOf(properties, step, scope);
   // The nested template keeps its expressions; it has a scope of its own, or borrows ours.
   const shell = {
     ...body,
-    properties: withoutProperties(properties, ["template", "templateLink"]),
+    properties: withoutProperties(properties, ["template", "templateLink", "parametersLink"]),
   };
   const opened = evaluateValue(withoutProperties(shell, TEMPLATE_WORDS), scope, step.path);
-  const inner = isInner(properties);
-  const given = objectAt(objectAt(opened, "properties"), "parameters");
+  const inner = isLinked || isInner(properties);
+  const given = parametersOf(properties, scope, path) ?? objectAt(opened, "properties");
   const deployment = {
     name: step.name,
     properties: { ...objectAt(opened, "properties"), template, templateHash: "" },
   };
   const innerPlace: Place = { ...place, deployment };
-  const planned = inPath(`${path}.template`, () =>
-    plan({ template, parameters: given, place: innerPlace }, inner ? undefined : scope),
-  );
+  const { sources } = scope;
+  const input: DeploymentInput = {
+    template,
+    parameters: objectAt(given, "parameters"),
+    place: innerPlace,
+    ...(sources === undefined ? {} : { sources }),
+  };
+  const planned = inPath(`${path}.template`, () => plan(input, inner ? undefined : scope));
   const whole = isJsonObject(opened) ? opened : {};
   const declared = declare(step, {
     ...whole,
     properties: { ...objectAt(whole, "properties"), template },
   });
   return { kind: "deployment", declaration: declared, plan: planned };
+}
+
+/** The nested template, or the file that a link leads to. */
+function templateOf(
+  properties: JsonObject,
+  step: Step,
+  scope: Scope,
+): { readonly template: JsonObject; readonly isLinked: boolean } {
+  const own = property(properties, "template");
+  if (isJsonObject(own)) return { template: own, isLinked: false };
+  const path = `${step.path}.properties.templateLink`;
+  const { address, template } = followLink(property(properties, "templateLink"), scope, path);
+  if (template !== undefined) {
+    scope.sources?.places.graft(properties, "template", template);
+    return { template, isLinked: true };
+  }
+  return invalid(
+    path,
+    scope.sources === undefined
+      ? `The nested deployment "${step.name}" links to a template at ${address || "nothing"}, and links are not followed here`
+      : `The nested deployment "${step.name}" links to the template ${address || "of no address"}, and no file here is that`,
+    scope.sources === undefined
+      ? "Deploy with ase from the folder that holds the linked file, or put the template in place of the link."
+      : "Put the linked file beside this one, in the folder that the link names, or name it as another file.",
+  );
+}
+
+/** Parameters of a link; undefined where there is no link. */
+function parametersOf(properties: JsonObject, scope: Scope, path: string): JsonObject | undefined {
+  const link = property(properties, "parametersLink");
+  if (link === undefined || link === null) return undefined;
+  const { address, template } = followLink(link, scope, `${path}.parametersLink`);
+  return (
+    template ??
+    invalid(
+      `${path}.parametersLink`,
+      `The parameters file ${address || "of no address"} is not here`,
+      "Put it beside the template, or write the parameters in place of the link.",
+    )
+  );
+}
+
+function followLink(
+  link: JsonValue | undefined,
+  scope: Scope,
+  path: string,
+): { readonly address: string; readonly template?: JsonObject } {
+  const written = property(link, "uri") ?? property(link, "relativePath");
+  if (typeof written !== "string") return { address: "" };
+  const address = plainText(evaluateString(written, scope, path));
+  const { sources } = scope;
+  const from = sources?.places.of(link)?.file;
+  const template = sources?.readLinked(address, from);
+  return { address, ...(template === undefined ? {} : { template }) };
 }
 
 /** @returns whether a nested template is evaluated on its own; Azure's default is not. */
