@@ -125,7 +125,7 @@ function readLink(
 }
 
 /** `https://host/a/nested/vnet.json?sas` to `a/nested/vnet.json`, `nested/vnet.json`, `vnet.json`. */
-function tailsOf(address: string): readonly string[] {
+export function tailsOf(address: string): readonly string[] {
   const plain = address.replace(/[?#].*$/, "").replace(/^[a-z]+:\/\/[^/]*/i, "");
   const parts = plain.split("/").filter((part) => part !== "" && part !== "." && part !== "..");
   const most = Math.min(parts.length, TAIL_PARTS);

@@ -4,12 +4,12 @@
  * A resource that is kept but does not run answers with what it declares and with the names its
  * service would have by rule; keys are made up, and a warning says so.
  */
+import { declaredValues, placeholderKeys } from "../arm/declared-values.ts";
 import type { Runtime } from "../arm/evaluate.ts";
 import { keyOf } from "../arm/ids.ts";
 import { isJsonObject, type JsonObject, property } from "../arm/json.ts";
 import { type Problem, ProblemError } from "../base/problem.ts";
 import type { Reading } from "../store/store.ts";
-import { declaredValues, placeholderKeys } from "./declared-values.ts";
 import { readDeployment } from "./deployment-record.ts";
 import { renderDeployment } from "./deployment-view.ts";
 import type { Views } from "./view.ts";

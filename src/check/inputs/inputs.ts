@@ -13,6 +13,8 @@ export type InputFile = {
   /** As the user named it, or `stdin`; findings repeat it. */
   readonly name: string;
   readonly text: string;
+  /** True: it lay in a folder that was named; what is nothing of ours is passed over. */
+  readonly inFolder?: boolean;
 };
 
 export type InputRequest = {
@@ -29,6 +31,8 @@ export type InputRequest = {
   readonly isServiceTag: ParseContext["isServiceTag"];
   /** Where templates are deployed to; absent: the one group of the other files, or a made-up one. */
   readonly resourceGroup?: string;
+  /** Where it is; absent: where the other files are, or a usual region. */
+  readonly location?: string;
 };
 
 export type InputFormat = "template" | "az" | "terraform";

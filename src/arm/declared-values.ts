@@ -4,10 +4,9 @@
  *
  * Only so that public templates can be evaluated; nothing answers at these names.
  */
-import { createHash } from "node:crypto";
-
-import type { JsonObject, JsonValue } from "../arm/json.ts";
-import type { ResourceOf } from "../arm/resources.ts";
+import { guidOf } from "./deterministic.ts";
+import type { JsonObject, JsonValue } from "./json.ts";
+import type { ResourceOf } from "./resources.ts";
 
 type Declared = ResourceOf<"DeclaredOnly">;
 
@@ -74,9 +73,9 @@ const RULES: Readonly<Record<string, Rule>> = {
 };
 
 function digest(...parts: readonly string[]): string {
-  return createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 32);
+  return guidOf(parts).replaceAll("-", "");
 }
 
 function guid(seed: string): string {
-  return digest(seed).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+  return guidOf([seed]);
 }
