@@ -34,7 +34,7 @@ const ROOMS = [
   "main",
 ];
 const PURE = ["base", "network", "environment", "arm", "blueprint", "check"];
-const CLI_KNOWS = ["base", "network", "environment", "arm", "cli"];
+const CLI_KNOWS = ["base", "network", "environment", "arm", "blueprint", "check", "cli"];
 const IO = /^node:(fs|net|tls|http|https|http2|dgram|dns|child_process|os|worker_threads|timers)\b/;
 
 const IMPORT = /^(?:import|export)\b(?:[^;"()=]*\bfrom)?\s*"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)/gm;
