@@ -8,10 +8,10 @@
  */
 import { must } from "../base/problem.ts";
 import { checkCertificate, type Certificate } from "./certificate.ts";
+import { Decisions, MOST_LISTED, type Decided, type DecisionOptions } from "./decisions.ts";
 import { decidingRule } from "./evaluate.ts";
 import { boxOfRule, type RuleBox, type TagMeaning } from "./meaning.ts";
 import {
-  countPackets,
   disjoint,
   firstPacket,
   type Packet,
@@ -19,14 +19,14 @@ import {
   type PacketSet,
 } from "./packet-set.ts";
 import type { Direction, SecurityRule } from "./rule.ts";
-import { sharesOf, type Share } from "./shares.ts";
+import type { Share } from "./shares.ts";
 
 export type Proof = Holds | Fails;
 
 export type Holds = {
   readonly holds: true;
   readonly grantedBy: readonly SecurityRule[];
-  /** The part that only a default rule grants. */
+  /** The part that only a default rule grants, or the first boxes of it. */
   readonly byDefaultRule: PacketSet;
   readonly certificate: Certificate;
   /** False: the certificate was too large for the checker. */
@@ -42,8 +42,6 @@ export type Fails = {
   /** True: there are more boxes than are listed; `packets` counts all. */
   readonly truncated: boolean;
   readonly packets: bigint;
-  /** The part that passes. */
-  readonly allowed: PacketSet;
   readonly certificate: Certificate;
 };
 
@@ -59,24 +57,34 @@ export function openPolicy(
 export class Policy {
   readonly direction: Direction;
   readonly meaning: TagMeaning;
+  readonly #options: DecisionOptions;
   #boxes: readonly RuleBox[];
+  /** Questions asked before, by box: after an edit they are mended, not asked anew. */
+  readonly #standing = new WeakMap<PacketBox, Decisions>();
+  readonly #disjoint = new WeakMap<PacketSet, PacketSet>();
 
-  constructor(rules: readonly SecurityRule[], direction: Direction, meaning: TagMeaning) {
+  constructor(
+    rules: readonly SecurityRule[],
+    direction: Direction,
+    meaning: TagMeaning,
+    options: DecisionOptions = {},
+  ) {
     this.direction = direction;
     this.meaning = meaning;
+    this.#options = options;
     this.#boxes = rules
       .filter((rule) => rule.direction === direction)
       .sort((a, b) => a.priority - b.priority)
       .map((rule) => ({ rule, box: boxOfRule(rule, meaning) }));
   }
 
-  /** In the order they are tried. */
-  get rules(): readonly SecurityRule[] {
-    return this.#boxes.map(({ rule }) => rule);
-  }
-
+  /** In the order they are tried, each with all packets it matches. */
   get boxes(): readonly RuleBox[] {
     return this.#boxes;
+  }
+
+  get rules(): readonly SecurityRule[] {
+    return this.#boxes.map(({ rule }) => rule);
   }
 
   /** The first rule that matches; undefined: exempt, or no rules at all. Both pass. */
@@ -84,40 +92,58 @@ export class Policy {
     return decidingRule(this.#boxes, packet);
   }
 
+  /** Whether all of these packets pass. Ask with the same boxes again after an edit: it is quicker. */
   prove(required: PacketSet): Proof {
-    const shares = sharesOf(this.#boxes, disjoint(required), Number.MAX_SAFE_INTEGER);
-    must(shares !== undefined, "there is no limit");
-    const denied = shares.shares.filter(({ rule }) => rule.access === "Deny");
-    const granted = shares.shares.filter(({ rule }) => rule.access === "Allow");
-    const [first] = denied;
-    if (first === undefined) {
-      const certificate: Certificate = { kind: "granted", by: granted.map(({ rule }) => rule) };
-      const opinion = checkCertificate(certificate, this.#boxes, required);
-      must(opinion !== "refuted", "the checker agrees with a proof");
-      return {
-        holds: true,
-        grantedBy: certificate.by,
-        byDefaultRule: granted.flatMap(({ rule, boxes }) =>
-          rule.origin === "default" ? boxes : [],
-        ),
-        certificate,
-        checked: opinion === "confirmed",
-      };
-    }
-    const counterexample = firstPacket(first.boxes[0] as PacketBox);
-    const certificate: Certificate = { kind: "stopped", packet: counterexample, by: first.rule };
-    must(
-      checkCertificate(certificate, this.#boxes, required) === "confirmed",
-      "the checker agrees with a counterexample",
+    const decided = this.#ask(required);
+    const denied = decided.filter(({ rule }) => rule.access === "Deny");
+    const granted = decided.filter(({ rule }) => rule.access === "Allow");
+    const first = denied.reduce<Decided | undefined>(
+      (least, one) =>
+        least === undefined || one.rule.priority < least.rule.priority ? one : least,
+      undefined,
     );
+    return first === undefined
+      ? this.#holds(required, granted)
+      : this.#fails(required, denied, first);
+  }
+
+  #holds(required: PacketSet, granted: readonly Decided[]): Holds {
+    const grantedBy = [...new Set(granted.map(({ rule }) => rule))];
+    const certificate: Certificate = { kind: "granted", by: grantedBy };
+    const opinion = checkCertificate(certificate, this.#boxes, required);
+    must(opinion !== "refuted", "the checker agrees that the packets pass");
+    const byDefault = granted.filter(({ rule }) => rule.origin === "default");
+    return {
+      holds: true,
+      grantedBy,
+      byDefaultRule: byDefault.flatMap((one) => one.boxes().boxes),
+      certificate,
+      checked: opinion === "confirmed",
+    };
+  }
+
+  #fails(required: PacketSet, denied: readonly Decided[], first: Decided): Fails {
+    const counterexample = firstPacket(first.some());
+    const certificate: Certificate = { kind: "stopped", packet: counterexample, by: first.rule };
+    const opinion = checkCertificate(certificate, this.#boxes, required);
+    must(opinion === "confirmed", "the checker agrees that the packet is stopped");
+    const violations: Share[] = [];
+    let listed = 0;
+    let truncated = false;
+    for (const { rule, boxes } of denied) {
+      const found = boxes();
+      const shown = found.boxes.slice(0, MOST_LISTED - listed);
+      listed += shown.length;
+      truncated ||= found.truncated || shown.length < found.boxes.length;
+      if (0 < shown.length) violations.push({ rule, boxes: shown });
+    }
     return {
       holds: false,
       counterexample,
       blamed: first.rule,
-      violations: denied,
-      truncated: false,
-      packets: countPackets(denied.flatMap(({ boxes }) => boxes)),
-      allowed: [...granted.flatMap(({ boxes }) => boxes), ...shares.unmatched],
+      violations,
+      truncated,
+      packets: denied.reduce((sum, one) => sum + one.packets(), 0n),
       certificate,
     };
   }
@@ -125,12 +151,28 @@ export class Policy {
   /** A rule of the same name is replaced. */
   put(rule: SecurityRule): void {
     must(rule.direction === this.direction, "the rule stands at this gate");
-    const others = this.#boxes.filter(({ rule: { name } }) => name !== rule.name);
     const box = boxOfRule(rule, this.meaning);
-    this.#boxes = [...others, { rule, box }].sort((a, b) => a.rule.priority - b.rule.priority);
+    this.#boxes = [...this.#boxes.filter((one) => one.rule.name !== rule.name), { rule, box }].sort(
+      (a, b) => a.rule.priority - b.rule.priority,
+    );
   }
 
   remove(name: string): void {
     this.#boxes = this.#boxes.filter(({ rule }) => rule.name !== name);
+  }
+
+  #ask(set: PacketSet): readonly Decided[] {
+    return this.#apart(set).flatMap((box) => {
+      const standing = this.#standing.get(box) ?? new Decisions(box, this.#options);
+      this.#standing.set(box, standing);
+      return standing.among(this.#boxes);
+    });
+  }
+
+  /** Boxes that do not overlap; the same set gives the same ones. */
+  #apart(set: PacketSet): PacketSet {
+    const known = this.#disjoint.get(set) ?? disjoint(set);
+    this.#disjoint.set(set, known);
+    return known;
   }
 }
