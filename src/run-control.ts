@@ -35,6 +35,7 @@ import { ensureLocalCaller, makeFirstOwner, openIdentity } from "./identity/iden
 import { openTokenKeys } from "./identity/token-keys.ts";
 import { serviceTagAnswer } from "./network/service-tags.ts";
 import { openAuthority } from "./services/certificates.ts";
+import { readPfx } from "./services/pfx.ts";
 import { loadServiceTags } from "./store/service-tag-file.ts";
 import { openSqliteStore } from "./store/sqlite-store.ts";
 import type { Store } from "./store/store.ts";
@@ -126,6 +127,7 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
     now,
     wake: () => loop.wake(),
     isServiceTag: (name) => serviceTagAnswer(tags.value, name),
+    readPfx,
     environment: { name: "OpenASE", suffixes: {} },
     onDefect,
     judge: identity.judge,

@@ -127,8 +127,13 @@ function virtualAddresses(plane: ControlPlane, { id, key, name }: Environment): 
       serviceIpAddress: addresses?.publicAddress ?? null,
       internalIpAddress: addresses?.internalAddress ?? null,
       outboundIpAddresses: addresses?.outboundAddresses ?? [],
-      // Addresses of single apps (IP-based TLS): none are reserved.
-      vipMappings: [],
+      vipMappings: (addresses?.appAddresses ?? []).map(({ address, ports, app }) => ({
+        virtualIP: address,
+        internalHttpPort: ports.http,
+        internalHttpsPort: ports.https,
+        inUse: app !== undefined,
+        serviceName: app ?? null,
+      })),
     },
   };
 }

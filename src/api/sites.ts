@@ -186,11 +186,16 @@ function showBinding(context: Context, site: Site): Response {
 }
 
 function bind(context: Context, plane: ControlPlane, to: "bound" | "free"): Promise<Response> {
-  return withSite(context, plane, 2, (site) => {
+  return withSite(context, plane, 2, async (site) => {
     const hostName = context.req.param("host") ?? "";
     if (to === "free" && !site.hostNames.includes(hostName)) return context.body(null, 204);
-    return answer(context, plane.resources.change(site.key, changeBinding(hostName, to)), () =>
-      to === "bound" ? sent(context, bindingOf(site, hostName)) : context.body(null, 200),
+    const body = to === "free" ? found({}) : await bodyOf(context);
+    if (!body.ok) return refuse(context, body.problem);
+    const changed = plane.resources.change(site.key, changeBinding(hostName, to, body.value));
+    return answer(context, changed, ({ stored: { resource } }) =>
+      to === "bound" && resource.type === site.type
+        ? sent(context, bindingOf(resource, hostName))
+        : context.body(null, 200),
     );
   });
 }

@@ -44,6 +44,10 @@ async function complaints(files: Readonly<Record<string, string>>): Promise<stri
   return checked.status === 0 ? "" : String(checked.stderr);
 }
 
+const pair = {
+  ...{ certificate: "/pki/shop.crt", key: "/pki/shop.key", authority: "/pki/authority.crt" },
+};
+
 const backend = (index: number): Site["backends"][number] => ({
   name: `worker-${index}`,
   address: `10.0.1.${index % 250}` as FrontEnd["address"],
@@ -51,6 +55,43 @@ const backend = (index: number): Site["backends"][number] => ({
 });
 
 describe("the configuration of a front end", () => {
+  test("gives an app's own address its pair of ports, its certificate and that app alone", async () => {
+    const site: Site = {
+      ...{ name: "shop", hostNames: ["www.shop.test"], running: true, httpsOnly: false },
+      backends: [backend(1)],
+    };
+    const files = valueOf(
+      frontEndFiles(
+        {
+          ...{ kind: "front-end", name: "proxy", address: "10.0.0.5" as FrontEnd["address"] },
+          ...{ sites: [site], certificates: [] },
+          boundCertificates: [{ name: "www.shop.test", files: pair }],
+          appAddresses: [
+            {
+              site: "shop",
+              ports: { http: 20_001, https: 20_002 },
+              certificates: [{ name: "www.shop.test", files: pair }],
+            },
+          ],
+        },
+        {
+          ...{ folder, workerSocket: join(folder, "worker.sock"), certificateFiles: [] },
+          ...{ boundFiles: new Map([["/pki/shop.crt", "/scratch/shop.pem"]]) },
+          ...{ maxConnections: 1000, threads: 1 },
+        },
+      ),
+    );
+    expect(files["own-shop.list"]).toBe("/scratch/shop.pem\n/scratch/shop.pem www.shop.test\n");
+    expect(files["certificates.list"]).toBe("/scratch/shop.pem www.shop.test\n");
+    const lines = (files["haproxy.cfg"] ?? "").split("\n");
+    const own = lines.slice(lines.indexOf("frontend own-shop"));
+    expect(own.slice(1, 3)).toEqual([
+      "  bind 10.0.0.5:20001",
+      `  bind 10.0.0.5:20002 ssl crt-list ${folder}/own-shop.list`,
+    ]);
+    expect(own).toContain("  use_backend site-shop if { var(txn.site) -m str site-shop }");
+  });
+
   test("is one that HAProxy accepts, with sites of every sort, and 300 of them", async () => {
     const sites = Array.from({ length: 300 }, (_, index) => ({
       name: `site-${index}`,

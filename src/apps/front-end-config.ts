@@ -8,7 +8,7 @@
  * @article ASE Front Ends
  */
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
-import type { FrontEnd } from "../blueprint/blueprint.ts";
+import type { BoundCertificate, FrontEnd } from "../blueprint/blueprint.ts";
 import { APP_PORTS } from "../environment/ports.ts";
 
 export type FrontEndOptions = {
@@ -18,6 +18,8 @@ export type FrontEndOptions = {
   readonly workerSocket: string;
   /** Files of certificate and key together, default first; none: no TLS. */
   readonly certificateFiles: readonly string[];
+  /** The same for certificates bound to names, by the path of the certificate. */
+  readonly boundFiles?: ReadonlyMap<string, string>;
   readonly maxConnections: number;
   readonly threads: number;
   /** Whom the worker process becomes after it holds its ports; absent where there is one user. */
@@ -41,12 +43,13 @@ export function frontEndFiles(frontEnd: FrontEnd, options: FrontEndOptions): Res
       ...globalSection(options),
       ...defaultsSection(options),
       ...frontendSection(frontEnd, options),
+      ...(frontEnd.appAddresses ?? []).flatMap((own) => ownSection(frontEnd, own, options)),
       ...frontEnd.sites.flatMap((site) => siteSection(site, options.folder)),
       ...unknownSection(options),
       "",
     ].join("\n"),
     "hosts.map": hostsMap(frontEnd),
-    "certificates.list": options.certificateFiles.map((file) => `${file}\n`).join(""),
+    ...certificateLists(frontEnd, options),
     "404.html": page("404 Web Site not found", "No app of this environment has this name."),
     "403.html": page("Error 403 - This web app is stopped", "Its administrator has stopped it."),
     "502.html": page("502 Bad Gateway", "The app ended the connection before it had answered."),
@@ -109,7 +112,6 @@ function defaultsSection({ folder }: FrontEndOptions): readonly string[] {
 
 function frontendSection(frontEnd: FrontEnd, options: FrontEndOptions): readonly string[] {
   const { http, https } = APP_PORTS.web;
-  const hosts = `map_str(${options.folder}/hosts.map)`;
   const hasTls = options.certificateFiles.length > 0;
   return [
     "frontend web",
@@ -117,12 +119,69 @@ function frontendSection(frontEnd: FrontEnd, options: FrontEndOptions): readonly
     ...(hasTls
       ? [`  bind ${frontEnd.address}:${https} ssl crt-list ${options.folder}/certificates.list`]
       : []),
-    "  http-request set-var(txn.host) req.hdr(host),field(1,:),lower",
-    `  http-request set-var(txn.site) var(txn.host),${hosts}`,
-    `  http-request set-var(txn.site) var(txn.host),regsub(^[^.]+,*),${hosts} if !{ var(txn.site) -m found }`,
+    ...siteOfRequest(options),
     "  use_backend %[var(txn.site)] if { var(txn.site) -m found }",
     "  default_backend unknown",
   ];
+}
+
+function siteOfRequest({ folder }: FrontEndOptions): readonly string[] {
+  const hosts = `map_str(${folder}/hosts.map)`;
+  return [
+    "  http-request set-var(txn.host) req.hdr(host),field(1,:),lower",
+    `  http-request set-var(txn.site) var(txn.host),${hosts}`,
+    `  http-request set-var(txn.site) var(txn.host),regsub(^[^.]+,*),${hosts} if !{ var(txn.site) -m found }`,
+  ];
+}
+
+type AppAddress = NonNullable<FrontEnd["appAddresses"]>[number];
+
+/** What arrives at the ports of an app's own address: that app answers by its names, nobody else. */
+function ownSection(
+  { address }: FrontEnd,
+  own: AppAddress,
+  options: FrontEndOptions,
+): readonly string[] {
+  const backend = backendOf(own.site);
+  const list = `${options.folder}/${ownListOf(own)}`;
+  return [
+    "",
+    `frontend own-${own.site}`,
+    `  bind ${address}:${own.ports.http}`,
+    ...(own.certificates.length === 0
+      ? []
+      : [`  bind ${address}:${own.ports.https} ssl crt-list ${list}`]),
+    ...siteOfRequest(options),
+    `  use_backend ${backend} if { var(txn.site) -m str ${backend} }`,
+    "  default_backend unknown",
+  ];
+}
+
+function ownListOf({ site }: AppAddress): string {
+  return `own-${site}.list`;
+}
+
+/** Lines of a list: a file, and the name it is for; the first is shown where no name is asked for. */
+function certificateLists(frontEnd: FrontEnd, options: FrontEndOptions): FrontEndFiles {
+  const { boundCertificates = [], appAddresses = [] } = frontEnd;
+  const lineOf = ({ name, files }: BoundCertificate): readonly string[] => {
+    const file = options.boundFiles?.get(files.certificate);
+    return file === undefined ? [] : [`${file} ${name}\n`];
+  };
+  const own = appAddresses.map((one): [string, string] => {
+    const [first] = one.certificates;
+    const shown =
+      first === undefined ? undefined : options.boundFiles?.get(first.files.certificate);
+    const lines = one.certificates.flatMap(lineOf);
+    return [ownListOf(one), [...(shown === undefined ? [] : [`${shown}\n`]), ...lines].join("")];
+  });
+  return {
+    "certificates.list": [
+      ...options.certificateFiles.map((file) => `${file}\n`),
+      ...boundCertificates.flatMap(lineOf),
+    ].join(""),
+    ...Object.fromEntries(own),
+  };
 }
 
 /**
@@ -220,6 +279,8 @@ function refusedSites(frontEnd: FrontEnd): readonly Problem[] {
     for (const name of names.filter((one, at) => names.indexOf(one) !== at))
       refuse(name, `the name of two instances of ${site.name}`);
   }
+  for (const { name } of frontEnd.boundCertificates ?? [])
+    if (!HOST_NAME.test(name)) refuse(name, "a host name");
   const siteNames = frontEnd.sites.map(({ name }) => name);
   for (const name of siteNames.filter((one, at) => siteNames.indexOf(one) !== at))
     refuse(name, "the name of two sites");
@@ -227,7 +288,8 @@ function refusedSites(frontEnd: FrontEnd): readonly Problem[] {
 }
 
 function refusedPaths(options: FrontEndOptions): readonly Problem[] {
-  return [options.folder, options.workerSocket, ...options.certificateFiles]
+  const bound = [...(options.boundFiles?.values() ?? [])];
+  return [options.folder, options.workerSocket, ...options.certificateFiles, ...bound]
     .filter((path) => !PATH.test(path))
     .map((path) => ({
       code: "FrontEndPathInvalid",

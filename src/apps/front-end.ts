@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { declined, found, problemOf, type Problem, type Result } from "../base/problem.ts";
-import type { FrontEnd } from "../blueprint/blueprint.ts";
+import type { CertificateFiles, FrontEnd } from "../blueprint/blueprint.ts";
 import type { ProgramPlace, RunningProgram } from "../fabric/fabric.ts";
 import { backendOf, frontEndFiles } from "./front-end-config.ts";
 import { askMaster, processesOf, workerRuns } from "./haproxy-master.ts";
@@ -196,12 +196,17 @@ class RunningProxy implements RunningProgram {
     try {
       await rm(folder, { recursive: true, force: true });
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      const pairs = await this.#writeCertificates(frontEnd, folder);
+      const pairs = await this.#writeCertificates(frontEnd.certificates, folder, "default");
+      const bound = boundOf(frontEnd);
+      const boundPairs = await this.#writeCertificates(bound, folder, "bound");
       const serverCount = frontEnd.sites.reduce((sum, site) => sum + site.backends.length, 0);
       const files = frontEndFiles(frontEnd, {
         folder,
         workerSocket: join(this.#place.scratch, "worker.sock"),
         certificateFiles: pairs.map(({ file }) => file),
+        boundFiles: new Map(
+          bound.map(({ certificate }, position) => [certificate, boundPairs[position]?.file ?? ""]),
+        ),
         maxConnections: connectionLimit(await openFileLimit(), serverCount),
         threads: this.#place.host.limits?.cores ?? 1,
         ...((await mayBecome(NOBODY)) ? { user: NOBODY } : {}),
@@ -209,7 +214,8 @@ class RunningProxy implements RunningProgram {
       if (!files.ok) return files;
       for (const [name, text] of Object.entries(files.value))
         await writeFile(join(folder, name), text);
-      const said = JSON.stringify([files.value, pairs.map(({ text }) => text)]);
+      const texts = [...pairs, ...boundPairs].map(({ text }) => text);
+      const said = JSON.stringify([files.value, texts]);
       const fingerprint = createHash("sha256").update(said.replaceAll(folder, "")).digest("hex");
       const checked = await this.#check(join(folder, "haproxy.cfg"));
       return checked.ok ? found({ folder, fingerprint }) : checked;
@@ -225,14 +231,15 @@ class RunningProxy implements RunningProgram {
   }
 
   async #writeCertificates(
-    frontEnd: FrontEnd,
+    certificates: readonly CertificateFiles[],
     folder: string,
+    kind: "default" | "bound",
   ): Promise<readonly { readonly file: string; readonly text: string }[]> {
     return Promise.all(
-      frontEnd.certificates.map(async ({ certificate, key }, position) => {
+      certificates.map(async ({ certificate, key }, position) => {
         const parts = await Promise.all([readFile(certificate, "utf8"), readFile(key, "utf8")]);
         const text = parts.map((part) => `${part.trimEnd()}\n`).join("");
-        const file = join(folder, `${position}.pem`);
+        const file = join(folder, `${kind}-${position}.pem`);
         await writeFile(file, text, { mode: 0o600 });
         return { file, text };
       }),
@@ -360,6 +367,12 @@ class RunningProxy implements RunningProgram {
   #versionFolder(version: number): string {
     return join(this.#place.scratch, `version-${version}`);
   }
+}
+
+/** Each pair once, however many names it is bound to. */
+function boundOf({ boundCertificates = [], appAddresses = [] }: FrontEnd) {
+  const all = [...boundCertificates, ...appAddresses.flatMap((own) => own.certificates)];
+  return [...new Map(all.map(({ files }) => [files.certificate, files])).values()];
 }
 
 type Written = { readonly folder: string; readonly fingerprint: string };

@@ -196,6 +196,23 @@ export type Site = Located & {
   };
 };
 
+/** An uploaded certificate with its key. */
+export type Certificate = Located & {
+  readonly type: "Microsoft.Web/certificates";
+  readonly plan?: Reference;
+  readonly about: {
+    readonly hostNames: readonly string[];
+    readonly subjectName: string;
+    readonly issuer: string;
+    /** 40 hexadecimal digits, upper case. */
+    readonly thumbprint: string;
+    readonly issueDate: string;
+    readonly expirationDate: string;
+  };
+  /** PEM: the certificate with its chain, and the key. A secret: shown and logged nowhere. */
+  readonly pair?: { readonly certificate: string; readonly key: string };
+};
+
 /** Kept and given back; nothing runs for it. Deployments that create one carry a warning. */
 export type DeclaredOnly = Common & {
   readonly type: "DeclaredOnly";
@@ -222,6 +239,7 @@ export type Resource =
   | HostingEnvironment
   | ServerFarm
   | Site
+  | Certificate
   | DeclaredOnly;
 
 export type ResourceType = Resource["type"];

@@ -24,6 +24,7 @@ import {
   renderPublicIpAddress,
 } from "./types/addresses.ts";
 import type { Parsed, ParseRequest } from "./types/body.ts";
+import { parseCertificate, renderCertificate } from "./types/certificates.ts";
 import {
   isForwardingFirewall,
   DECLARED_TYPES,
@@ -92,6 +93,7 @@ const PARSERS: Readonly<
   "Microsoft.Web/hostingEnvironments": parseHostingEnvironment,
   "Microsoft.Web/serverfarms": parseServerFarm,
   "Microsoft.Web/sites": parseSite,
+  "Microsoft.Web/certificates": parseCertificate,
 };
 
 /** Published spellings of the types that are more than kept. */
@@ -165,6 +167,8 @@ export function renderResource(resource: Resource, context: RenderContext): Json
       return renderServerFarm(resource, context);
     case "Microsoft.Web/sites":
       return renderSite(resource, context);
+    case "Microsoft.Web/certificates":
+      return renderCertificate(resource, context);
     case "DeclaredOnly":
       return renderDeclared(resource, context);
     default:

@@ -172,7 +172,19 @@ export type FrontEnd = {
   readonly certificates: readonly CertificateFiles[];
   /** Takes no new connection and ends when the last one has; it is about to go. */
   readonly finishing?: boolean;
+  /** Certificates for one name each, which come before all others. */
+  readonly boundCertificates?: readonly BoundCertificate[];
+  /** Addresses of single apps: what arrives at these ports leads to one site only. */
+  readonly appAddresses?: readonly {
+    /** Name of the site, as in `sites`. */
+    readonly site: string;
+    readonly ports: { readonly http: number; readonly https: number };
+    /** The first is shown to clients that ask for no name. */
+    readonly certificates: readonly BoundCertificate[];
+  }[];
 };
+
+export type BoundCertificate = { readonly name: string; readonly files: CertificateFiles };
 
 /** One instance of an app on one worker. */
 export type App = {

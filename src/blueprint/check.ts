@@ -184,7 +184,7 @@ function portsOf({ programs }: Host): readonly number[] {
       case "role-agent":
         return program.internalPorts;
       case "front-end":
-        return [];
+        return (program.appAddresses ?? []).flatMap(({ ports }) => [ports.http, ports.https]);
       case "app":
       case "endpoint":
         return [program.port];

@@ -8,6 +8,7 @@
 import type { ResourceOf } from "../arm/resources.ts";
 import { declined, found, type Result } from "../base/problem.ts";
 import { FIRST_HOST_OFFSET, infrastructureRoles } from "../environment/addresses.ts";
+import { PORTS_BELOW } from "../environment/app-addresses.ts";
 import { PUBLIC_POOL } from "../environment/dependencies.ts";
 import {
   INSTANCE_SIZES,
@@ -19,7 +20,9 @@ import { appHostName, doorwayDomain, environmentDomain } from "../environment/na
 import { ADDRESS_ECHO_PORTS, APP_PORTS, MANAGEMENT_PORTS } from "../environment/ports.ts";
 import { parseCidr, sizeOf, type Ipv4 } from "../network/prefix.ts";
 import type { App, FrontEnd, Host, PublicAddress, RoleAgent, Translation } from "./blueprint.ts";
+import { allotAppAddresses, type AppAddress } from "./app-addresses.ts";
 import { namesOf, resolverOf } from "./app-names.ts";
+import { Bindings } from "./bindings.ts";
 import {
   addressesOfLayout,
   beginLayout,
@@ -37,7 +40,7 @@ type Subnet = ResourceOf<"Microsoft.Network/virtualNetworks/subnets">;
 
 export type CompiledEnvironment = {
   readonly hosts: readonly Host[];
-  readonly publicAddress: PublicAddress;
+  readonly publicAddresses: readonly PublicAddress[];
   readonly translations: readonly Translation[];
   readonly names: Readonly<Record<string, Ipv4>>;
 };
@@ -212,7 +215,18 @@ class HostDraft {
         ? this.#address(`${this.#environment.key} ilb`)
         : undefined;
     const crews = plans.map((plan) => ({ plan, workers: this.#workersOf(declared, plan) }));
-    const sites = this.#sitesOf(declared, crews);
+    const declaredSites = plans.flatMap((plan) => sitesOfPlan(declared, plan));
+    const bindings = new Bindings(declared, this.#wanted, declaredSites);
+    const own = this.#appAddresses(declaredSites);
+    const proxy = {
+      sites: this.#sitesOf(declared, crews),
+      certificates: [
+        bindings.defaultOf(this.#environment) ??
+          this.#wanted.certificate(certificateStem("front-end", this.#environment)),
+      ],
+      ...bindings.listed(),
+      ...bindings.appAddresses(own, (key, name) => this.#ledger.stem(key, name)),
+    };
     const all = [
       ...frontEnds.map(({ host }) => host),
       ...roles,
@@ -225,11 +239,17 @@ class HostDraft {
         .map(({ host }) => host.name)
         .filter((name) => !serving.some((host) => host.name === name)),
     );
-    const hosts = all.map((host) => this.#furnish(host, all, sites, finishing));
+    const hosts = all.map((host) => this.#furnish(host, all, proxy, finishing));
     return found({
       hosts,
-      publicAddress: { address: this.#vip, sourceOf: [this.#subnet.prefix] },
-      translations: this.#translations(all, this.#answering(serving), internal),
+      publicAddresses: [
+        { address: this.#vip, sourceOf: [this.#subnet.prefix] },
+        ...own.map(({ address }) => ({ address, sourceOf: [] })),
+      ],
+      translations: [
+        ...this.#translations(all, this.#answering(serving), internal),
+        ...ownTranslations(own, this.#answering(serving)),
+      ],
       names: this.#environment.kind === "External" ? this.#publicNames(domain) : {},
     });
   }
@@ -371,11 +391,17 @@ class HostDraft {
     );
   }
 
+  #appAddresses(sites: readonly ResourceOf<"Microsoft.Web/sites">[]): readonly AppAddress[] {
+    if (this.#environment.kind === "Internal") return [];
+    const addressOf = (owner: string) => publicAddress(this.#ledger, owner);
+    return allotAppAddresses(this.#ledger, this.#environment, sites, addressOf);
+  }
+
   /** Gives a host its agent, and a front end its proxy. */
   #furnish(
     host: Host,
     all: readonly Host[],
-    sites: FrontEnd["sites"],
+    serves: Omit<FrontEnd, "kind" | "name" | "address">,
     finishing: ReadonlySet<string>,
   ): Host {
     const { address } = host.place;
@@ -407,8 +433,7 @@ class HostDraft {
       kind: "front-end",
       name: "proxy",
       address,
-      sites,
-      certificates: [this.#wanted.certificate(certificateStem("front-end", this.#environment))],
+      ...serves,
       ...(finishing.has(host.name) ? { finishing: true } : {}),
     };
     const own = host.role === "FrontEnd" ? [agent, proxy] : [agent];
@@ -458,6 +483,32 @@ export function userOfSite(siteNumber: number): number {
   return FIRST_APP_USER + siteNumber;
 }
 
+/** An address of one app leads to its pair of ports at every front end. */
+function ownTranslations(
+  own: readonly AppAddress[],
+  frontEnds: readonly Host[],
+): readonly Translation[] {
+  const { http, https } = APP_PORTS.web;
+  return own
+    .filter(({ site }) => site !== undefined)
+    .flatMap(({ address, ports }) =>
+      [
+        { port: http, to: ports.http },
+        { port: https, to: ports.https },
+      ].map(({ port, to }) => ({
+        at: "edge" as const,
+        address,
+        protocol: "Tcp" as const,
+        port,
+        targets: frontEnds.map(({ name, place }) => ({
+          host: name,
+          address: place.address,
+          port: to,
+        })),
+      })),
+    );
+}
+
 function sitesOfPlan(declared: Declared, plan: ResourceOf<"Microsoft.Web/serverfarms">) {
   return declared.all("Microsoft.Web/sites").filter((site) => site.plan.key === plan.key);
 }
@@ -480,7 +531,7 @@ export function publicAddress(ledger: LedgerDraft, owner: string): Ipv4 {
 export function internalPorts(hostName: string): readonly number[] {
   let hash = 2_166_136_261;
   for (const letter of hostName) hash = Math.imul(hash ^ letter.charCodeAt(0), 16_777_619) >>> 0;
-  return [20_000 + (hash % INTERNAL_SPREAD), 34_000 + ((hash >>> 8) % INTERNAL_SPREAD)];
+  return [PORTS_BELOW + (hash % INTERNAL_SPREAD), 34_000 + ((hash >>> 8) % INTERNAL_SPREAD)];
 }
 
 /**

@@ -69,7 +69,7 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
     const own = environments.filter(({ subnet }) => inNetwork(key, subnet));
     const publicAddresses: readonly PublicAddress[] = [
       ...machines.filter(({ subnet }) => inNetwork(key, subnet)).flatMap(({ source }) => source),
-      ...own.map((environment) => environment.publicAddress),
+      ...own.flatMap((environment) => environment.publicAddresses),
       // What belongs to no environment leaves by an address of the network's own.
       { address: publicAddress(ledger, key), sourceOf: network.prefixes },
     ];

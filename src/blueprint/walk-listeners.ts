@@ -29,7 +29,10 @@ function listeningOf(program: Program): readonly Listening[] {
         ...(program.management === undefined ? [] : Object.values(MANAGEMENT_PORTS)),
       ].map(tcp);
     case "front-end":
-      return [APP_PORTS.web.http, APP_PORTS.web.https].map(tcp);
+      return [
+        ...[APP_PORTS.web.http, APP_PORTS.web.https],
+        ...(program.appAddresses ?? []).flatMap(({ ports }) => [ports.http, ports.https]),
+      ].map(tcp);
     case "app":
       return [tcp(program.port)];
     case "endpoint": {

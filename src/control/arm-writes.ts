@@ -64,11 +64,12 @@ export type ArmWritesOptions = {
   /** Called after each change of what is wanted. */
   readonly wake: () => void;
   readonly isServiceTag: ParseContext["isServiceTag"];
+  readonly readPfx: NonNullable<ParseContext["readPfx"]>;
 };
 
 export function openArmWrites(options: ArmWritesOptions): ArmWrites {
-  const { store, account, isServiceTag, now, wake } = options;
-  const context = (): WriteContext => ({ account, isServiceTag, now: now() });
+  const { store, account, isServiceTag, readPfx, now, wake } = options;
+  const context = (): WriteContext => ({ account, isServiceTag, readPfx, now: now() });
   const inTransaction = <Value>(
     work: (transaction: Transaction) => Result<Value>,
   ): Result<Value> => {
@@ -91,13 +92,14 @@ export type WriteContext = {
   readonly account: Account;
   readonly now: number;
   readonly isServiceTag: ParseContext["isServiceTag"];
+  readonly readPfx: NonNullable<ParseContext["readPfx"]>;
 };
 
 /** Also used within a transaction that is undone, to see what would become of a write. */
 export function writeResource(
   transaction: Transaction,
   { id, body }: WriteRequest,
-  { account, isServiceTag, now }: WriteContext,
+  { account, isServiceTag, readPfx, now }: WriteContext,
 ): Result<Written> {
   const part = partAt(id);
   if (part !== undefined)
@@ -107,7 +109,7 @@ export function writeResource(
     return changeResource(
       transaction,
       keyOf(binding.site),
-      changeBinding(binding.hostName, "bound"),
+      changeBinding(binding.hostName, "bound", body),
       now,
     );
   const place = judgePlace(transaction, id, account);
@@ -118,7 +120,7 @@ export function writeResource(
     id,
     body,
     before,
-    context: { ...surroundings(transaction, id, account), isServiceTag },
+    context: { ...surroundings(transaction, id, account), isServiceTag, readPfx },
   });
   if (!parsed.ok) return parsed;
   const [resource, ...parts] = parsed.value.resources;

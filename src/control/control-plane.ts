@@ -78,6 +78,13 @@ export type EnvironmentAddresses = {
   /** The load balancer's address in the subnet, of an Internal environment. */
   readonly internalAddress?: string;
   readonly outboundAddresses: readonly string[];
+  /** Addresses of single apps, the one that stands ready among them. */
+  readonly appAddresses: readonly {
+    readonly address: string;
+    readonly ports: { readonly http: number; readonly https: number };
+    /** Name of the app; absent: nobody has it. */
+    readonly app?: string;
+  }[];
 };
 
 export type LedgerEntry = {

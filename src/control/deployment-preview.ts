@@ -130,8 +130,8 @@ function tryStep(trial: Trial, plan: Plan, step: Step): "done" | "failed" {
   const { body, id: text, key } = opened.value.declaration;
   const id = parseResourceId(text);
   const before = options.views.of(transaction, key);
-  const { account, isServiceTag } = options;
-  const context = { account, isServiceTag, now: options.now() };
+  const { account, isServiceTag, readPfx } = options;
+  const context = { account, isServiceTag, readPfx, now: options.now() };
   const written = id.ok ? writeResource(transaction, { id: id.value, body }, context) : id;
   if (!written.ok) {
     seen.problems.push(inStep(written.problem, step));

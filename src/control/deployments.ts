@@ -74,6 +74,7 @@ export type DeploymentsOptions = {
   /** What the template function environment() answers. */
   readonly environment: JsonObject;
   readonly isServiceTag: ParseContext["isServiceTag"];
+  readonly readPfx: NonNullable<ParseContext["readPfx"]>;
   readonly onDefect: (thrown: unknown) => void;
   readonly judge: JudgeChange;
 };

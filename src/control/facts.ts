@@ -15,6 +15,7 @@ import {
   certificateWishes,
   userOfSite,
 } from "../blueprint/compile-environment.ts";
+import { UPLOADED, uploadedStem } from "../blueprint/bindings.ts";
 import { endpointStem, hasCertificate } from "../blueprint/compile.ts";
 import type { Content, Wanted } from "../blueprint/wanted.ts";
 import { DEPENDENCIES } from "../environment/dependencies.ts";
@@ -42,6 +43,7 @@ const LOOPBACK = "127.0.0.1" as Ipv4;
 export class FactBook {
   readonly #options: FactsOptions;
   readonly #certificates = new Map<string, CertificateFiles>();
+  #uploaded: string | undefined;
 
   constructor(options: FactsOptions) {
     this.#options = options;
@@ -68,6 +70,8 @@ export class FactBook {
       wishes.map((wish) => this.#keyPair({ ...wish, addresses: [] })),
     );
     for (const one of issued) if (!one.ok) return one;
+    const kept = await this.#keepUploaded(ofType(resources, "Microsoft.Web/certificates"));
+    if (!kept.ok) return kept;
     const sites = ofType(resources, "Microsoft.Web/sites");
     const contents = new Map<string, Content>();
     for (const site of sites) {
@@ -101,6 +105,24 @@ export class FactBook {
   /** The pair that management shows to environments. */
   client(): CertificateFiles | undefined {
     return this.#certificates.get(certificateStem("client"));
+  }
+
+  /** Files of uploaded certificates, and of no others. */
+  async #keepUploaded(
+    certificates: readonly ResourceOf<"Microsoft.Web/certificates">[],
+  ): Promise<Result<"kept">> {
+    const pairs = certificates.flatMap((certificate) =>
+      certificate.pair === undefined
+        ? []
+        : [{ stem: uploadedStem(certificate), ...certificate.pair }],
+    );
+    const now = pairs.map(({ stem }) => stem).toSorted();
+    if (String(now) === this.#uploaded) return found("kept");
+    const kept = await this.#options.authority.keep(UPLOADED, pairs);
+    if (!kept.ok) return kept;
+    for (const [stem, files] of kept.value) this.#certificates.set(stem, files);
+    this.#uploaded = String(now);
+    return found("kept");
   }
 
   async #keyPair(wish: CertificateWish): Promise<Result<CertificateFiles>> {

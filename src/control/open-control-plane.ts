@@ -2,7 +2,7 @@
  * Joins the parts that the API speaks to. The loop's side is given; starting it is main's.
  */
 import type { JsonObject } from "../arm/json.ts";
-import type { ServiceTagAnswer } from "../arm/types/body.ts";
+import type { ParseContext, ServiceTagAnswer } from "../arm/types/body.ts";
 import type { Store } from "../store/store.ts";
 import { openArmWrites } from "./arm-writes.ts";
 import type { Account, ControlPlane, World } from "./control-plane.ts";
@@ -18,6 +18,7 @@ export type ControlPlaneOptions = {
   /** Called after each change of what is wanted. */
   readonly wake: () => void;
   readonly isServiceTag: (name: string) => ServiceTagAnswer;
+  readonly readPfx: NonNullable<ParseContext["readPfx"]>;
   /** What the template function environment() answers. */
   readonly environment: JsonObject;
   /** Told of defects of work that nobody waits for. */
@@ -33,11 +34,11 @@ export type OpenedControlPlane = ControlPlane & {
 };
 
 export function openControlPlane(options: ControlPlaneOptions): OpenedControlPlane {
-  const { account, environment, isServiceTag, now, store, wake, world } = options;
+  const { account, environment, isServiceTag, readPfx, now, store, wake, world } = options;
   tidyOperations(store, now());
   const views = openViews(world.statusOf);
   const operations = openOperations({ store, now });
-  const writes = openArmWrites({ store, account, now, wake, isServiceTag });
+  const writes = openArmWrites({ store, account, now, wake, isServiceTag, readPfx });
   const deployments = openDeployments({
     store,
     account,
@@ -47,6 +48,7 @@ export function openControlPlane(options: ControlPlaneOptions): OpenedControlPla
     now,
     environment,
     isServiceTag,
+    readPfx,
     onDefect: options.onDefect,
     judge: options.judge,
   });

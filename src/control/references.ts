@@ -75,7 +75,11 @@ export function judgeRemoval(
   resource: Resource,
   staying: readonly Resource[],
 ): Problem | undefined {
-  const user = staying.find((other) => referencesOf(other).some(({ key }) => key === resource.key));
+  const user = staying.find(
+    (other) =>
+      referencesOf(other).some(({ key }) => key === resource.key) ||
+      isBoundTo(other, resource, staying),
+  );
   if (user === undefined) return undefined;
   return {
     code: IN_USE[resource.type] ?? "ResourceInUse",
@@ -85,6 +89,19 @@ export function judgeRemoval(
   };
 }
 
+/** An app whose binding would be left without a certificate. */
+function isBoundTo(site: Resource, certificate: Resource, staying: readonly Resource[]): boolean {
+  if (site.type !== "Microsoft.Web/sites") return false;
+  if (certificate.type !== "Microsoft.Web/certificates") return false;
+  const { thumbprint } = certificate.about;
+  const isTwin = (one: Resource) =>
+    one.type === certificate.type && one.about.thumbprint === thumbprint;
+  return (
+    site.hostNameSslStates.some((state) => state.thumbprint?.toUpperCase() === thumbprint) &&
+    !staying.some(isTwin)
+  );
+}
+
 const IN_USE: Readonly<Partial<Record<ResourceType, string>>> = {
   "Microsoft.Network/virtualNetworks/subnets": "InUseSubnetCannotBeDeleted",
   "Microsoft.Network/networkSecurityGroups": "InUseNetworkSecurityGroupCannotBeDeleted",
@@ -92,6 +109,7 @@ const IN_USE: Readonly<Partial<Record<ResourceType, string>>> = {
   "Microsoft.Network/publicIPAddresses": "PublicIPAddressCannotBeDeleted",
   "Microsoft.Web/hostingEnvironments": "HostingEnvironmentInUse",
   "Microsoft.Web/serverfarms": "ServerFarmInUse",
+  "Microsoft.Web/certificates": "CertificateInUse",
 };
 
 export function missingReference(resource: Resource, wanted: Wanted): Problem | undefined {

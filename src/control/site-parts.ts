@@ -4,7 +4,7 @@
  *
  * Each as a reading and as a change of the app. What they do to a running app is the loop's.
  */
-import { isJsonObject, type JsonObject, property } from "../arm/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue, property } from "../arm/json.ts";
 import { nameOf, parentOf, parseResourceId, type ResourceId, typeOf } from "../arm/ids.ts";
 import type { Resource, ResourceOf } from "../arm/resources.ts";
 import { parseResource } from "../arm/types.ts";
@@ -72,6 +72,7 @@ export function bindingAt(
 export function changeBinding(
   hostName: string,
   to: "bound" | "free",
+  body: JsonObject = {},
 ): (resource: Resource) => Result<Resource> {
   return (resource) => {
     if (resource.type !== "Microsoft.Web/sites") return declined(notAnApp(resource));
@@ -83,8 +84,29 @@ export function changeBinding(
         where: resource.id,
       });
     const others = resource.hostNames.filter((name) => name.toLowerCase() !== hostName);
-    return found({ ...resource, hostNames: to === "bound" ? [...others, hostName] : others });
+    const kept = resource.hostNameSslStates.filter(({ name }) => name !== hostName);
+    if (to === "free") return found({ ...resource, hostNames: others, hostNameSslStates: kept });
+    const states = property(body, "properties");
+    const changed = { ...resource, hostNames: [...others, hostName] };
+    return property(states, "sslState") === undefined
+      ? found(changed)
+      : withCertificate(changed, hostName, states);
   };
+}
+
+/** A binding that names its certificate says of a host name what the app's own list would. */
+function withCertificate(
+  site: Site,
+  name: string,
+  binding: JsonValue | undefined,
+): Result<Resource> {
+  const state = {
+    name,
+    sslState: property(binding, "sslState") ?? null,
+    thumbprint: property(binding, "thumbprint") ?? null,
+    toUpdate: true,
+  };
+  return parsedChange(site, { hostNameSslStates: [state] });
 }
 
 /** The change of an app that a PUT of one of its parts is. */
@@ -111,6 +133,11 @@ export function notAnApp(resource: Resource): Problem {
 
 /** siteConfig as PUT and PATCH of config/web carry it: what is not named stays. */
 function changeConfig(site: Site, siteConfig: JsonObject): Result<Site> {
+  return parsedChange(site, { siteConfig });
+}
+
+/** Properties of an app as its own PUT carries them: what is not named stays. */
+function parsedChange(site: Site, properties: JsonObject): Result<Site> {
   const id = parseResourceId(site.id);
   if (!id.ok) return id;
   const context = {
@@ -120,7 +147,7 @@ function changeConfig(site: Site, siteConfig: JsonObject): Result<Site> {
   };
   const parsed = parseResource({
     id: id.value,
-    body: { properties: { siteConfig } },
+    body: { properties },
     before: site,
     context,
   });

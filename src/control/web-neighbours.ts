@@ -12,6 +12,8 @@ import {
   MOST_INSTANCES,
   MOST_INSTANCES_PER_PLAN,
 } from "../environment/addresses.ts";
+import { hasOwnAddress } from "../blueprint/app-addresses.ts";
+import { MOST_APP_ADDRESSES } from "../environment/app-addresses.ts";
 import { appHostName, environmentDomain } from "../environment/names.ts";
 import { prefixLength, sizeOf } from "../network/prefix.ts";
 import { exclusive, occupantOf, referencesOf, type Wanted } from "./references.ts";
@@ -156,6 +158,8 @@ export function judgeSite(
       fix: "Choose a plan of its own environment, or create another app.",
       where: site.id,
     };
+  const unbound = judgeBindings(site, environment, wanted);
+  if (unbound !== undefined) return unbound;
   const domain = environmentDomain(environment);
   const namesOf = (one: typeof site): readonly string[] => [
     appHostName(one.name, domain),
@@ -174,6 +178,56 @@ export function judgeSite(
       };
   }
   return undefined;
+}
+
+/** @article App-assigned IP addresses */
+function judgeBindings(
+  site: ResourceOf<"Microsoft.Web/sites">,
+  environment: ResourceOf<"Microsoft.Web/hostingEnvironments">,
+  wanted: Wanted,
+): Problem | undefined {
+  const refuse = (code: string, what: string, fix: string): Problem => ({
+    ...{ code, what, fix },
+    where: site.id,
+  });
+  const own = new Set([
+    appHostName(site.name, environmentDomain(environment)),
+    ...site.hostNames.map((name) => name.toLowerCase()),
+  ]);
+  const known = new Set(
+    wanted.ofType("Microsoft.Web/certificates").map(({ about }) => about.thumbprint),
+  );
+  for (const { name, sslState, thumbprint } of site.hostNameSslStates) {
+    if (sslState === "IpBasedEnabled" && environment.kind === "Internal")
+      return refuse(
+        "IpBasedSslNotSupported",
+        `${site.name} cannot have an IP-based TLS/SSL address: with an External ASE, you can assign IP addresses to individual apps; you can't do that with an ILB ASE`,
+        "Bind the certificate with SNI (sslState SniEnabled).",
+      );
+    if (!own.has(name))
+      return refuse(
+        "HostNameNotFound",
+        `a certificate is bound to ${name}, which is not a host name of ${site.name}`,
+        `Add it first: az webapp config hostname add --webapp-name ${site.name} --hostname ${name}.`,
+      );
+    if (thumbprint === undefined || !known.has(thumbprint.toUpperCase()))
+      return refuse(
+        "CertificateNotFound",
+        `${name} of ${site.name} is bound to a certificate ${thumbprint ?? "without a thumbprint"}, and there is no such certificate`,
+        "Upload it first: az webapp config ssl upload; then bind it by its thumbprint.",
+      );
+  }
+  const holders = wanted
+    .ofType("Microsoft.Web/sites")
+    .filter(
+      (one) => hasOwnAddress(one) && environmentOf(one, wanted)?.key === environment.key,
+    ).length;
+  if (holders <= MOST_APP_ADDRESSES || !hasOwnAddress(site)) return undefined;
+  return refuse(
+    "IpBasedSslLimitReached",
+    `${environment.name} has addresses for ${MOST_APP_ADDRESSES} apps, and ${site.name} would be number ${holders}`,
+    "Bind the certificate with SNI, or take the address from another app.",
+  );
 }
 
 function environmentOf(

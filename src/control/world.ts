@@ -14,6 +14,7 @@ import {
   missingNames,
   pendingDnsServers,
 } from "../blueprint/environment-names.ts";
+import { heldAppAddresses, unreachedAppAddresses } from "../blueprint/app-addresses.ts";
 import type { Layout } from "../blueprint/layout.ts";
 import type { Ledger } from "../blueprint/ledger.ts";
 import { FIRST_HOST_OFFSET, MOST_INSTANCES, PLATFORM_ADDRESSES } from "../environment/addresses.ts";
@@ -112,11 +113,32 @@ function statusOf(store: Store, state: LoopState, key: string): ResourceStatus |
   switch (resource?.type) {
     case "Microsoft.Web/hostingEnvironments":
       return statusOfEnvironment(store, state, resource);
+    case "Microsoft.Web/sites":
+      return statusOfSite(store, resource);
     case "Microsoft.Web/serverfarms":
       return statusOfPlan(resource, state.layouts[resource.environment.key]);
     default:
       return undefined;
   }
+}
+
+/** Where its users reach an app: at its own address, or at that of its environment. */
+function statusOfSite(
+  store: Store,
+  { key, plan }: ResourceOf<"Microsoft.Web/sites">,
+): ResourceStatus | undefined {
+  const farm = storedResource(store, plan.key)?.resource;
+  if (farm?.type !== "Microsoft.Web/serverfarms") return undefined;
+  const shared = addressesOf(store, farm.environment.key);
+  if (shared === undefined) return undefined;
+  const { ledger } = readBlueprint(store);
+  const own = heldAppAddresses(ledger, farm.environment.key).find(({ site }) => site === key);
+  return {
+    provisioningState: "Succeeded",
+    properties: {
+      inboundIpAddress: own?.address ?? shared.internalAddress ?? shared.publicAddress ?? null,
+    },
+  };
 }
 
 function statusOfEnvironment(
@@ -149,7 +171,11 @@ function noticesOf(
   blueprint: Blueprint,
   environment: ResourceOf<"Microsoft.Web/hostingEnvironments">,
 ): readonly string[] {
-  const { id, kind, name } = environment;
+  const { id, key, kind, name } = environment;
+  const unreached = unreachedAppAddresses(
+    blueprint,
+    heldAppAddresses(readBlueprint(store).ledger, key),
+  );
   const subnet = storedResource(store, environment.subnet.key)?.resource;
   const network =
     subnet?.type === "Microsoft.Network/virtualNetworks/subnets"
@@ -163,7 +189,7 @@ function noticesOf(
       ? describeMissing(domain, missingNames(blueprint, { id, domain }))
       : undefined;
   const pending = pendingDnsServers(blueprint, { id, name }, network.dnsServers);
-  return [missing, pending].filter((notice) => notice !== undefined);
+  return [missing, pending, ...unreached].filter((notice) => notice !== undefined);
 }
 
 function statusWord(health: Health | undefined, layout: Layout | undefined): string {
@@ -199,6 +225,10 @@ function addressesOf(store: Store, environmentKey: string): EnvironmentAddresses
     publicAddress,
     ...(internal === undefined ? {} : { internalAddress: internal }),
     outboundAddresses: [publicAddress],
+    appAddresses: heldAppAddresses(ledger, environmentKey).map(({ address, ports, site }) => {
+      const app = site === undefined ? undefined : storedResource(store, site)?.resource.name;
+      return { address, ports, ...(app === undefined ? {} : { app }) };
+    }),
   };
 }
 

@@ -6,7 +6,7 @@
  */
 import { execFile } from "node:child_process";
 import { X509Certificate } from "node:crypto";
-import { access, chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 
@@ -20,8 +20,20 @@ export type Authority = {
   readonly revocationList: string;
   /** A key pair for the names; the present one where it still serves. */
   readonly issue: (wish: CertificateWish) => Promise<Result<CertificateFiles>>;
+  /** Keeps pairs that were made elsewhere; those of the prefix that are not among them go. */
+  readonly keep: (
+    prefix: string,
+    pairs: readonly KeptPair[],
+  ) => Promise<Result<ReadonlyMap<string, CertificateFiles>>>;
   /** Puts a certificate on the revocation list; the next `issue` of its stem makes a new one. */
   readonly revoke: (stem: string) => Promise<Result<"done">>;
+};
+
+/** PEM, the certificate with its chain. */
+export type KeptPair = {
+  readonly stem: string;
+  readonly certificate: string;
+  readonly key: string;
 };
 
 export type CertificateWish = {
@@ -65,6 +77,7 @@ export async function openAuthority(folder: string): Promise<Result<Authority>> 
       certificate: store.certificate,
       revocationList: store.revocationList,
       issue: (wish) => store.alone(wish.stem, () => store.issue(wish)),
+      keep: (prefix, pairs) => store.alone(prefix, () => store.keep(prefix, pairs)),
       revoke: (stem) => store.alone(stem, () => store.alone(LIST, () => store.revoke(stem))),
     });
   } catch (thrown) {
@@ -134,6 +147,39 @@ class AuthorityFolder {
           what: `No certificate could be made for ${wish.names.join(", ")}`,
           fix: "Check that the command openssl is installed and the folder is writable.",
           where: files.certificate,
+        }),
+      );
+    }
+  }
+
+  async keep(
+    prefix: string,
+    pairs: readonly KeptPair[],
+  ): Promise<Result<ReadonlyMap<string, CertificateFiles>>> {
+    try {
+      const kept = new Map<string, CertificateFiles>();
+      for (const { stem, certificate, key } of pairs) {
+        const files = this.#filesOf(stem);
+        for (const [path, text] of [
+          [files.key, key],
+          [files.certificate, certificate],
+        ] as const) {
+          await writeFile(`${path}.new`, text, { mode: 0o600 });
+          await putInPlace(`${path}.new`, path);
+        }
+        kept.set(stem, files);
+      }
+      for (const name of await readdir(this.#folder))
+        if (name.startsWith(prefix) && !kept.has(name.replace(/\.(crt|key)$/, "")))
+          await rm(join(this.#folder, name), { force: true });
+      return found(kept);
+    } catch (thrown) {
+      return declined(
+        problemOf(thrown, {
+          code: "CertificateNotKept",
+          what: "An uploaded certificate could not be kept",
+          fix: "Check that the folder is writable and the disk has room.",
+          where: this.#folder,
         }),
       );
     }

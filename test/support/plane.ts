@@ -12,6 +12,7 @@ import { openAccount } from "../../src/control/account.ts";
 import type { World } from "../../src/control/control-plane.ts";
 import { openControlPlane, type OpenedControlPlane } from "../../src/control/open-control-plane.ts";
 import { settleOperations, type TargetStatus } from "../../src/control/operations.ts";
+import { readPfx } from "../../src/services/pfx.ts";
 import { openSqliteStore } from "../../src/store/sqlite-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createApi } from "../../src/api/app.ts";
@@ -101,6 +102,7 @@ export async function openTestPlane(
     now: Date.now,
     wake: () => setImmediate(() => world.settle()),
     isServiceTag: (name) => ({ known: name }),
+    readPfx,
     environment: { name: "OpenASE" },
     onDefect,
     judge: identity.judge,
@@ -183,7 +185,11 @@ function tokenKeys(): Promise<TokenKeys> {
 function worldOf(world: TestWorld): World {
   return {
     statusOf: () => undefined,
-    addressesOf: () => ({ publicAddress: "198.18.0.4", outboundAddresses: ["198.18.0.4"] }),
+    addressesOf: () => ({
+      publicAddress: "198.18.0.4",
+      outboundAddresses: ["198.18.0.4"],
+      appAddresses: [],
+    }),
     ledgerOf: () => [{ address: "10.0.0.4", use: "FrontEnd", host: "demo-front-end-0" }],
     prefixesOfTag: (tag) => (tag === "AppServiceManagement" ? ["13.66.140.0/32"] : []),
     look: async () => found({ generation: 1, hosts: [], places: ["internet"] }),

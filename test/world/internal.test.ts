@@ -61,6 +61,14 @@ describe("an environment with an internal load balancer", () => {
     expect(atDoor.status).toBeGreaterThanOrEqual(400);
   });
 
+  test("has no addresses for single apps, and says so in the article's words", async () => {
+    const refusal = await world.refused("PUT", world.web("sites/hello-inside"), {
+      properties: { hostNameSslStates: [{ name: NAME, sslState: "IpBasedEnabled" }] },
+    });
+    expect(refusal.code).toBe("IpBasedSslNotSupported");
+    expect(refusal.what).toContain("you can't do that with an ILB ASE");
+  });
+
   test("what an app calls outside sees the VIP", async () => {
     const { serviceIpAddress } = await addresses();
     const program = `require("node:net").createServer((socket) => socket.end(socket.remoteAddress)).listen(9100, "198.19.255.10", () => console.log("listening"))`;

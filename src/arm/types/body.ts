@@ -16,7 +16,7 @@ import {
   withoutProperties,
   plainText,
 } from "../json.ts";
-import type { Reference, Resource, ResourceType } from "../resources.ts";
+import type { Certificate, Reference, Resource, ResourceType } from "../resources.ts";
 
 export type ServiceTagAnswer = { readonly known: string } | { readonly nearest: readonly string[] };
 
@@ -25,6 +25,11 @@ export type ParseContext = {
   readonly location: string;
   readonly lookUp: (key: string) => Resource | undefined;
   readonly isServiceTag: (name: string) => ServiceTagAnswer;
+  /** Absent where uploaded certificates are not looked into. */
+  readonly readPfx?: (pfx: {
+    readonly base64: string;
+    readonly password: string;
+  }) => Result<Pick<Certificate, "about"> & Required<Pick<Certificate, "pair">>>;
 };
 
 export type ParseRequest = {

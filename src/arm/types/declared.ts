@@ -48,7 +48,6 @@ export const DECLARED_TYPES: Readonly<Record<string, { readonly occupiesSubnet: 
   "Microsoft.Storage/storageAccounts": free(),
   "Microsoft.Storage/storageAccounts/blobServices": free(),
   "Microsoft.Storage/storageAccounts/blobServices/containers": free(),
-  "Microsoft.Web/certificates": free(),
   "Microsoft.Web/sites/config": free(),
   "Microsoft.Web/sites/extensions": free(),
   "Microsoft.Web/sites/hostNameBindings": free(),

@@ -212,8 +212,8 @@ export function renderSite(site: Site, context: RenderContext): JsonObject {
       enabledHostNames: [...names, ...scm],
       ...(own[0] === undefined ? {} : { defaultHostName: own[0] }),
       hostNameSslStates: [
-        ...names.map((name) => sslStateShown(name, "Standard", site)),
-        ...scm.map((name) => sslStateShown(name, "Repository", site)),
+        ...names.map((name) => sslStateShown(name, "Standard", site, context)),
+        ...scm.map((name) => sslStateShown(name, "Repository", site, context)),
       ],
       siteConfig: renderSiteConfig(site),
       ...(environment === undefined
@@ -230,13 +230,19 @@ export function renderSite(site: Site, context: RenderContext): JsonObject {
   );
 }
 
-function sslStateShown(name: string, hostType: string, site: Site): JsonObject {
+function sslStateShown(
+  name: string,
+  hostType: string,
+  site: Site,
+  context: RenderContext,
+): JsonObject {
   const state = site.hostNameSslStates.find((one) => one.name === name);
+  const hasOwn = state?.sslState === "IpBasedEnabled";
   return {
     name,
     sslState: state?.sslState ?? "Disabled",
     thumbprint: state?.thumbprint ?? null,
-    virtualIP: null,
+    virtualIP: hasOwn ? (context.statusOf(site.key)["inboundIpAddress"] ?? null) : null,
     toUpdate: null,
     hostType,
   };

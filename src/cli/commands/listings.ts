@@ -3,7 +3,7 @@ import { property, type JsonValue } from "../../arm/json.ts";
 import { found, type Result } from "../../base/problem.ts";
 import type { Client } from "../client.ts";
 import { readRunningServer } from "../home.ts";
-import { itemsOf, listAt, textAt, textsAt } from "../read.ts";
+import { integerAt, itemsOf, listAt, textAt, textsAt } from "../read.ts";
 import { EXIT } from "../refusals.ts";
 import {
   doorwayUrls,
@@ -129,6 +129,11 @@ export function virtualRows(
     ...row("Public inbound", textAt(properties, "serviceIpAddress")),
     ...row(INTERNAL_USE, textAt(properties, "internalIpAddress")),
     ...textsAt(properties, "outboundIpAddresses").flatMap((one) => row("Outbound", one)),
+    ...listAt(properties, "vipMappings").map((own) => ({
+      address: textAt(own, "virtualIP") ?? "",
+      use: `Address of an app: ${textAt(own, "serviceName") ?? "none yet"}`,
+      host: `ports ${integerAt(own, "internalHttpPort") ?? ""} (HTTP), ${integerAt(own, "internalHttpsPort") ?? ""} (HTTPS)`,
+    })),
   ];
 }
 
