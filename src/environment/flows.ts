@@ -88,7 +88,9 @@ export type ProbedFlow = RequiredFlow & {
 const INBOUND = "ASE inbound dependencies";
 const OUTBOUND = "ASE outbound dependencies";
 const EVERY_PORT: PortRange = { low: 0, high: 65_535 };
-const SUSPENDS = "the environment becomes unhealthy and is suspended in the end: its apps stop";
+/** What a cut of any hard flow leads to; stands at the end of its consequence. */
+export const SUSPENDS =
+  "the environment becomes unhealthy and is suspended in the end: its apps stop";
 
 /** @article ASE dependencies */
 export const PROBED_FLOWS: readonly ProbedFlow[] = [
@@ -105,8 +107,7 @@ export const PROBED_FLOWS: readonly ProbedFlow[] = [
   probed("keep-alive", "load balancer keep-alive", {
     ...inbound("load-balancer", "subnet", KEEP_ALIVE_PORT),
     conversation: "keep-alive",
-    consequence:
-      "the load balancer takes all front ends for dead; apps stop answering, sometimes days later, and the environment is suspended in the end",
+    consequence: `the load balancer takes all front ends for dead, and apps stop answering, sometimes days later; ${SUSPENDS}`,
     sources: [
       `table of the article: ${KEEP_ALIVE_PORT}`,
       `prose of the article and the API: ${MANAGEMENT_PORTS.command}, ${MANAGEMENT_PORTS.monitoring} and ${KEEP_ALIVE_PORT} (the first two are asked for as load-balancer-management)`,

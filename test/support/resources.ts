@@ -43,6 +43,8 @@ export type Sketch = {
     "name" | "destination" | "nextHop"
   >[];
   readonly extra?: readonly Resource[];
+  /** Service endpoints of the environment's subnet. */
+  readonly endpoints?: readonly string[];
 };
 
 /** A small environment; what the sketch leaves out is usual. */
@@ -71,7 +73,7 @@ export function sketch(of: Sketch = {}): readonly Resource[] {
     prefix: (of.subnet ?? "10.0.1.0/24") as Cidr,
     ...(of.rules === undefined ? {} : { networkSecurityGroup: reference(groupId) }),
     ...(of.routes === undefined ? {} : { routeTable: reference(tableId) }),
-    serviceEndpoints: [],
+    serviceEndpoints: of.endpoints ?? [],
   };
   const environment: Resource = {
     ...common("Microsoft.Web/hostingEnvironments", "shop"),
