@@ -5,7 +5,7 @@
  * Pure: files are read by others (inputs/), texts are written by others (reports/).
  */
 import type { Resource } from "../arm/resources.ts";
-import { found, type Problem, type Result } from "../base/problem.ts";
+import { declined, found, type Problem, type Result } from "../base/problem.ts";
 import type { Network } from "../blueprint/blueprint.ts";
 import { compile } from "../blueprint/compile.ts";
 import { EMPTY_LEDGER } from "../blueprint/ledger.ts";
@@ -40,18 +40,42 @@ export type CheckRequest = SubjectWish & {
   /** Plan instances there shall be one day. */
   readonly instances?: number;
   readonly notes?: readonly Problem[];
+  /** What the resources refer to and no file holds. */
+  readonly missing?: readonly Problem[];
 };
 
 export function check(request: CheckRequest): Result<Report> {
+  const { missing = [] } = request;
   const chosen = subjectsOf(request.resources, request);
-  if (!chosen.ok) return chosen;
+  if (!chosen.ok) return declined({ ...chosen.problem, ...detailed(missing) });
   const { subjects, resources, notes } = chosen.value;
+  const lacking = subjects.find((subject) => !isWhole(subject, resources));
+  if (lacking !== undefined)
+    return declined({
+      code: "NetworkIncomplete",
+      what: `what guards or routes ${lacking.subnet.name} is in none of the files`,
+      fix: "Give the security group and the route table too: nothing can be proved without them.",
+      where: lacking.subnet.id,
+      ...detailed(missing),
+    });
   const blueprintRequest = { ...request, resources };
   const { blueprint, problems } = compile(wantedOf(blueprintRequest), EMPTY_LEDGER, 1);
   const environments = subjects.map((subject) =>
     checkOne(subject, blueprintRequest, blueprint, problems[subject.environment.key]),
   );
-  return found({ environments, notes: [...(request.notes ?? []), ...notes] });
+  return found({ environments, notes: [...(request.notes ?? []), ...missing, ...notes] });
+}
+
+function detailed(details: readonly Problem[]) {
+  return details.length === 0 ? {} : { details };
+}
+
+/** Whether the files hold the group and the table of the subnet. */
+function isWhole({ subnet }: Subject, resources: readonly Resource[]): boolean {
+  const keys = new Set(resources.map(({ key }) => key));
+  return [subnet.networkSecurityGroup, subnet.routeTable].every(
+    (reference) => reference === undefined || keys.has(reference.key),
+  );
 }
 
 function checkOne(

@@ -9,6 +9,7 @@ import type { Problem, Result } from "../base/problem.ts";
 import { type AppContent, parseAppContent, parseDuration, parsePort } from "./arguments.ts";
 import { act, deployApp, down, exec, logs, rest, type Action } from "./commands/act.ts";
 import { az, type AzOptions } from "./commands/az.ts";
+import type { CheckOptions } from "./commands/check.ts";
 import { events } from "./commands/events.ts";
 import { addresses, hosts, listApps, status } from "./commands/listings.ts";
 import { cancelOperation, operations } from "./commands/operations.ts";
@@ -85,7 +86,70 @@ function buildProgram(session: Session, end: End): Command {
   addApp(program, session, end);
   addActing(program, session, end);
   addClients(program, session, end);
+  addChecking(program, session, end);
   return program;
+}
+
+/** Commands that need no server. Their code is loaded when they are called: a check must be quick. */
+function addChecking(program: Command, session: Session, end: End): void {
+  withInputs(program.command("check"))
+    .description("prove, before anything is deployed, whether a network lets its environment live")
+    .argument("[files...]", "templates, JSON of az, Terraform plans, folders; - for stdin")
+    .option("--instances <count>", "plan instances there shall be one day", word(parseCount))
+    .addOption(
+      new Option("-o, --output <format>", "how to report")
+        .choices(["text", "json", "sarif", "junit", "markdown"])
+        .default("text"),
+    )
+    .addOption(
+      new Option("--fail-on <line>", "what counts as failure, and all that is worse")
+        .choices(["hard", "degraded", "app", "default-rule"])
+        .default("hard"),
+    )
+    .addOption(
+      new Option("--fix <language>", "language of repairs in text")
+        .choices(["az", "arm", "terraform", "all", "none"])
+        .default("az"),
+    )
+    .addHelpText(
+      "after",
+      examples(
+        [
+          "ase check azuredeploy.json --parameters azuredeploy.parameters.json",
+          "a template with its parameters",
+        ],
+        ["az network vnet show -g net -n prod > vnet.json", "then the group and the table, and:"],
+        ["ase check vnet.json nsg.json routes.json --subnet ase", "a network that exists"],
+        ["ase check plan.json -o sarif > check.sarif", "annotations of a pull request"],
+      ) + "\nExit codes: 0 it lives, 1 it does not, 2 wrong use or input.",
+    )
+    .action(async (files: readonly string[], options: CheckOptions) => {
+      const { checkFiles } = await import("./commands/check.ts");
+      await end(checkFiles(session, files, options));
+    });
+}
+
+function withInputs(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--parameters <word>",
+        "parameters of templates: a file, or NAME=VALUE; may repeat",
+      )
+        .argParser((text: string, before: readonly string[]) => [...before, text])
+        .default([], "none"),
+    )
+    .option("--environment <name>", "only this environment (default: all)")
+    .option("--subnet <name>", "where it stands: name, network/name, or a prefix")
+    .addOption(
+      new Option(
+        "--mode <mode>",
+        "internal load balancer of an environment that is not declared",
+      ).choices(["None", "Web", "Publishing", "Web, Publishing"]),
+    )
+    .option("--resource-group <name>", "group that templates are deployed to")
+    .option("--tags <file>", "service tags as published weekly (default: the product's copy)")
+    .option("--server", "check what the running server has");
 }
 
 function addUp(program: Command, session: Session, end: End): void {
