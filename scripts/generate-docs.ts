@@ -127,6 +127,7 @@ function problemTable(): string {
 }
 
 const COMMANDS = [
+  "check",
   "up",
   "down",
   "status",

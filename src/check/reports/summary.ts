@@ -11,6 +11,7 @@ export function verdictInWords({ name, presumed, verdict, findings }: Environmen
   const who = presumed ? "An environment" : `The environment ${name}`;
   const proved = requirementsIn(findings).filter(({ grade }) => grade !== "optional");
   const total = countOf(proved);
+  const byDefault = countOf(proved.filter((one) => one.verdict === "default-rule"));
   const failed = (grade: Finding["grade"]) =>
     countOf(findings.filter((one) => one.grade === grade && fails(one, "app")));
   const [hard, degraded, app] = [failed("hard"), failed("degraded"), failed("app")];
@@ -19,7 +20,7 @@ export function verdictInWords({ name, presumed, verdict, findings }: Environmen
   if (verdict === "unclear")
     return `${who} cannot be proved to live: ${plural(hard, "requirement depends", "requirements depend")} on how the platform reads its own rules.`;
   if (degraded + app === 0)
-    return `${who} would live: ${total} of ${total} flows are proved, over all packets.`;
+    return `${who} would live: ${total} of ${total} flows pass, proved over all packets${byDefault === 0 ? "" : `; ${byDefault} only by a default rule`}.`;
   const parts = [
     ...(app > 0 ? [`users do not get through (${plural(app, "flow")})`] : []),
     ...(degraded > 0 ? [`it would work worse (${plural(degraded, "requirement")})`] : []),

@@ -118,7 +118,7 @@ function failureText(group: readonly Finding[], { paint, fixes }: TextOptions): 
     );
   });
   for (const { name, passes } of readings)
-    lines.push(...row(passes ? "passes if" : "fails if", name, paint));
+    lines.push(...row(passes ? "passes" : "fails", `if ${name}`, paint));
   for (const one of assumes) lines.push(...row("assumed", one, paint));
   const then = consequencesOf(group);
   if (then !== "") lines.push(...row("then", then, paint));
