@@ -128,6 +128,8 @@ function problemTable(): string {
 
 const COMMANDS = [
   "check",
+  "diff",
+  "explain",
   "up",
   "down",
   "status",

@@ -9,12 +9,13 @@ import {
   KEEP_ALIVE_PORT,
   MANAGEMENT_PORTS,
 } from "../environment/ports.ts";
+import type { IpProtocol } from "../network/rule.ts";
 import type { Host, Program } from "./blueprint.ts";
 
 type Listening = { readonly protocol: "Tcp" | "Udp"; readonly port: number };
 
 /** @returns undefined when nobody listens there */
-export function listenerAt(host: Host, protocol: "Tcp" | "Udp", port: number): Program | undefined {
+export function listenerAt(host: Host, protocol: IpProtocol, port: number): Program | undefined {
   return host.programs.find((program) =>
     listeningOf(program).some((at) => at.protocol === protocol && at.port === port),
   );

@@ -10,7 +10,7 @@ import type { Packet } from "../network/packet-set.ts";
 import { contains, type Ipv4 } from "../network/prefix.ts";
 import type { Route } from "../network/route.ts";
 import { isPrivate, selectRoute } from "../network/select-route.ts";
-import type { Direction } from "../network/rule.ts";
+import type { Direction, IpProtocol } from "../network/rule.ts";
 import type { Blueprint, Host, Network, Subnet, Translation } from "./blueprint.ts";
 import type { Probe } from "./probes.ts";
 import { listenerAt } from "./walk-listeners.ts";
@@ -21,7 +21,7 @@ export type Flow = {
     | { readonly kind: "internet"; readonly address: Ipv4 }
     | { readonly kind: "load-balancer"; readonly network: string };
   readonly to: Ipv4;
-  readonly protocol: "Tcp" | "Udp";
+  readonly protocol: IpProtocol;
   readonly fromPort: number;
   readonly toPort: number;
 };
@@ -415,7 +415,7 @@ function translationAt(
   at: Translation["at"],
   address: Ipv4,
   port: number,
-  protocol: "Tcp" | "Udp",
+  protocol: IpProtocol,
 ) {
   return network.translations.find(
     (translation) =>

@@ -190,7 +190,7 @@ function translationsOf(network: Network, { hosts }: Ground["blueprint"], enviro
 }
 
 /** Of the space kept for examples (RFC 5737): anybody outside. */
-const SOMEBODY = "203.0.113.10" as Ipv4;
+export const SOMEBODY = "203.0.113.10" as Ipv4;
 
 /** Addresses a reader knows: hosts of the subnet, one that manages, the platform, a client. */
 function preferredAddresses({ subnet }: Ground, request: CheckRequest): readonly Ipv4[] {

@@ -10,6 +10,7 @@ import { type AppContent, parseAppContent, parseDuration, parsePort } from "./ar
 import { act, deployApp, down, exec, logs, rest, type Action } from "./commands/act.ts";
 import { az, type AzOptions } from "./commands/az.ts";
 import type { CheckOptions } from "./commands/check.ts";
+import type { DiffOptions } from "./commands/diff.ts";
 import { events } from "./commands/events.ts";
 import { addresses, hosts, listApps, status } from "./commands/listings.ts";
 import { cancelOperation, operations } from "./commands/operations.ts";
@@ -127,6 +128,45 @@ function addChecking(program: Command, session: Session, end: End): void {
       const { checkFiles } = await import("./commands/check.ts");
       await end(checkFiles(session, files, options));
     });
+  withInputs(program.command("diff"))
+    .description("flows gained and lost between two states of a network, over all packets")
+    .argument("<old>", "a file or folder, as for check")
+    .argument("<new>", "the same after the change")
+    .addOption(proseOption())
+    .addHelpText(
+      "after",
+      examples(["ase diff nsg-before/ nsg-after/", "two folders with the files of each state"]) +
+        "\nExit codes: 0 nothing changes, 1 something does, 2 wrong use or input.",
+    )
+    .action(async (old: string, now: string, options: DiffOptions) => {
+      const { diffNetworks } = await import("./commands/diff.ts");
+      await end(diffNetworks(session, [old, now], options));
+    });
+  withInputs(program.command("explain"))
+    .description("walk one packet and name the rule or route that decides each step")
+    .argument("<packet>", '"tcp FROM -> TO:PORT"; also udp, icmp, esp, ah')
+    .argument("[files...]", "as for check")
+    .addOption(proseOption())
+    .addHelpText(
+      "after",
+      examples(
+        ['ase explain "tcp 10.0.0.5 -> 10.0.1.4:443" azuredeploy.json', "addresses"],
+        [
+          'ase explain "tcp internet -> vip:443" azuredeploy.json',
+          "names: internet, management, load-balancer, vip, ilb, environment, subnets",
+        ],
+      ) + "\nExit codes: 0 it passes, 1 it is stopped, 2 wrong use or input.",
+    )
+    .action(async (packet: string, files: readonly string[], options: DiffOptions) => {
+      const { explainPacket } = await import("./commands/explain.ts");
+      await end(explainPacket(session, packet, files, options));
+    });
+}
+
+function proseOption(): Option {
+  return new Option("-o, --output <format>", "how to print")
+    .choices(["text", "json"])
+    .default("text");
 }
 
 function withInputs(command: Command): Command {
