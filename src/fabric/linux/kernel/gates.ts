@@ -6,6 +6,7 @@
  *
  * @article Network Security Groups
  */
+import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
 import { namesPlatform, setOfMatches, type TagMeaning } from "../../../network/meaning.ts";
 import { isAllPorts, PORTS } from "../../../network/packet-set.ts";
 import { RANGES4 } from "../../../network/address-set.ts";
@@ -19,6 +20,8 @@ import type { Expression, Field, SetKind, TableRule } from "./nf-tables.ts";
 /** Interface groups beside the subnets' own (1..200). */
 export const VISITOR_GROUP = 250;
 export const EDGE_GROUP = 251;
+const MOST_GROUPS = 256;
+const MOST_FORWARDERS = 1_024;
 /** A subnet's mark and routing table are this plus its index. */
 export const TABLE_BASE = 1_000;
 export const VISITOR_TABLE = TABLE_BASE + VISITOR_GROUP;
@@ -33,25 +36,28 @@ const PROTOCOL_NUMBERS = { Icmp: 1, Tcp: 6, Udp: 17, Esp: 50, Ah: 51 } as const;
  * The router before its first link: nothing passes.
  *
  * A reply to somebody outside counts only from the link of whom was asked: passed on by an
- * appliance it would never meet the translation it belongs to.
+ * appliance it would never meet the translation it belongs to. Nobody but the router itself
+ * speaks as the platform; the kernel does not look (sysctl.ts). A map with a size is a plain hash
+ * table, half the price of one that grows, and one of them is asked for every packet.
  */
 export function closedRouter(): string {
   return `
 table ${TABLE} {
-  map marks { type devgroup : mark; elements = { ${VISITOR_GROUP} : ${VISITOR_TABLE} } }
-  map outbound { type devgroup : verdict; }
-  map inbound { type devgroup : verdict; }
-  map platform { type devgroup : verdict; }
+  map marks { type devgroup : mark; size ${MOST_GROUPS}; elements = { ${VISITOR_GROUP} : ${VISITOR_TABLE} } }
+  map outbound { type devgroup : verdict; size ${MOST_GROUPS}; }
+  map inbound { type devgroup : verdict; size ${MOST_GROUPS}; }
+  map platform { type devgroup : verdict; size ${MOST_GROUPS}; }
   map card_outbound { type iface_index : verdict; }
   map card_inbound { type iface_index : verdict; }
   map card_platform { type iface_index : verdict; }
-  set forwarders { type ifname; }
+  set forwarders { type ifname; size ${MOST_FORWARDERS}; }
   set ${WITH_PORTS} { type inet_proto; elements = { tcp, udp } }
   chain mark_in { type filter hook prerouting priority mangle; policy accept; meta mark set iifgroup map @marks; }
   chain gates {
     type filter hook forward priority filter; policy drop;
     oifgroup ${EDGE_GROUP} iifname @forwarders ct direction reply fib saddr . iif oif missing drop
     ct state vmap { established : accept, related : accept, invalid : drop }
+    ip saddr ${PLATFORM_ADDRESS} drop
     iifgroup 1-${VISITOR_GROUP} iifname != @forwarders fib saddr . iif oif missing drop
     iif vmap @card_outbound
     iifgroup vmap @outbound
@@ -68,6 +74,7 @@ table ${TABLE} {
   chain to_platform {
     type filter hook input priority filter; policy accept;
     ct state vmap { established : accept, related : accept, invalid : drop }
+    iifgroup 1-${EDGE_GROUP} ip saddr ${PLATFORM_ADDRESS} drop
     iifgroup 1-${VISITOR_GROUP} fib saddr . iif oif missing drop
     iif vmap @card_platform
     iifgroup vmap @platform

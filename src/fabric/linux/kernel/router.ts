@@ -24,7 +24,7 @@ import { closeNamespace, createNamespace, inNamespace, type Namespace } from "./
 import { hostPrefix, MAIN_TABLE, Rtnetlink, type KernelRoute } from "./netlink.ts";
 import { Nft } from "./nft.ts";
 import { spaceOf } from "./space.ts";
-import { applySettings, trackStrictly } from "./sysctl.ts";
+import { applySettings, trackStrictly, trustOwnRules } from "./sysctl.ts";
 import { tagsNamed, type Tags } from "./tags.ts";
 import type { DeniedCount, Space } from "./kernel.ts";
 
@@ -73,7 +73,10 @@ export class NetworkRouter {
     // Closed before the first link.
     [this.#edgeRoutes, this.#edgeNft] = this.#enter(this.#edge, closedEdge());
     [this.#routes, this.#nft] = this.#enter(this.#router, gates.closedRouter());
-    this.#keeper = inNamespace(this.#router, home, () => new GateKeeper());
+    this.#keeper = inNamespace(this.#router, home, () => {
+      trustOwnRules();
+      return new GateKeeper();
+    });
     this.#link(index);
     this.platform = spaceOf(this.#router, home, PLATFORM_ADDRESS);
   }

@@ -15,10 +15,20 @@ export function applySettings(use: NamespaceUse): void {
   set("ipv4/ip_unprivileged_port_start", "0", "optional");
   if (use === "host") return;
   set("ipv4/ip_forward", "1", "needed");
+  // What passes through belongs to no socket here: not worth a look for each packet.
+  set("ipv4/ip_early_demux", "0", "optional");
   // Whoever sends to nowhere is told every time, not once a second.
   set("ipv4/icmp_ratelimit", "0", "optional");
   set("ipv4/conf/all/send_redirects", "0", "optional");
   set("ipv4/conf/default/send_redirects", "0", "optional");
+}
+
+/**
+ * The router's own rules refuse senders who claim its address. With routes by mark the kernel would
+ * look up the way back of every packet only to find that out.
+ */
+export function trustOwnRules(): void {
+  set("ipv4/conf/all/accept_local", "1", "optional");
 }
 
 /** A reply without the flow it answers is invalid; to be called after rules use conntrack. */
