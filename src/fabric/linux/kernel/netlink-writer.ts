@@ -20,6 +20,7 @@ export class NetlinkWriter {
   #bytes = Buffer.allocUnsafe(1 << 16);
   #end = 0;
   #start = 0;
+  readonly #constants = new Map<string, Buffer>();
 
   /** Begins a message of the netfilter family: its header and the four bytes all of them have. */
   begin(type: number, flags: number, family: number, resource = 0): this {
@@ -103,6 +104,21 @@ export class NetlinkWriter {
   /** Like `nest`, where what is inside takes so many bytes. */
   open(type: number, length: number): this {
     this.#head(type | NESTED, length);
+    return this;
+  }
+
+  /** Attributes that are the same each time: written once, copied from then on. */
+  constant(name: string, write: () => void): this {
+    const known = this.#constants.get(name);
+    if (known === undefined) {
+      const at = this.#end;
+      write();
+      this.#constants.set(name, Buffer.from(this.#bytes.subarray(at, this.#end)));
+    } else {
+      this.#room(known.length);
+      this.#bytes.set(known, this.#end);
+      this.#end += known.length;
+    }
     return this;
   }
 

@@ -50,7 +50,7 @@ export type Expression =
 export type TableRule = {
   readonly expressions: readonly Expression[];
   readonly verdict: keyof typeof VERDICTS;
-  /** Shown by `nft list`, and read back with the counter. */
+  /** Shown by `nft list`, and read back with the counter. Short, and ASCII. */
   readonly comment: string;
 };
 
@@ -92,13 +92,14 @@ export class TableMessages {
     to.nest(4, () => {
       for (const expression of expressions) this.#expression(expression);
       // A counter costs memory on every processor; only denials are asked for.
-      if (verdict === "drop") this.#part("counter", () => undefined);
-      this.#part("immediate", () =>
-        to.u32(1, VERDICT_REGISTER).nest(2, () => to.nest(2, () => to.u32(1, VERDICTS[verdict]))),
-      );
+      to.constant(verdict, () => {
+        if (verdict === "drop") this.#part("counter", () => undefined);
+        this.#part("immediate", () =>
+          to.u32(1, VERDICT_REGISTER).nest(2, () => to.nest(2, () => to.u32(1, VERDICTS[verdict]))),
+        );
+      });
     });
-    const text = Buffer.from(`${comment}\0`);
-    return to.raw(7, Buffer.concat([Buffer.from([0, text.length]), text])).finish();
+    return to.text(7, `\0${String.fromCharCode(comment.length + 1)}${comment}`).finish();
   }
 
   removeRule(chain: string, handle: bigint): Buffer {
@@ -108,13 +109,14 @@ export class TableMessages {
   #expression(expression: Expression): void {
     const to = this.#writer;
     if ("match" in expression) {
-      this.#load(expression.match);
+      const { match } = expression;
+      to.constant(match, () => this.#load(match));
       if ("set" in expression) this.#lookup(expression.set);
-      else this.#compareRange(expression.match, expression.within);
+      else this.#compareRange(match, expression.within);
       return;
     }
     const L4PROTO = 16;
-    this.#part("meta", () => to.u32(1, REGISTER).u32(2, L4PROTO));
+    to.constant("protocol", () => this.#part("meta", () => to.u32(1, REGISTER).u32(2, L4PROTO)));
     if ("protocolSet" in expression) this.#lookup(expression.protocolSet);
     else this.#compare(expression.protocol, 1);
   }
@@ -158,7 +160,7 @@ export class TableMessages {
 
   #part(name: string, write: () => void): void {
     const to = this.#writer;
-    to.nest(1, () => to.text(1, name).nest(2, write));
+    to.nest(1, () => to.constant(`part ${name}`, () => to.text(1, name)).nest(2, write));
   }
 
   /** A set of ranges, sorted and apart from each other. */
