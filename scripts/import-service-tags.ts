@@ -1,22 +1,19 @@
 /**
- * Makes data/service-tags.json.gz from a published file: names and prefixes, nothing else.
+ * Makes data/service-tags.bin from a published file: names and prefixes, nothing else.
  *
  *   node scripts/import-service-tags.ts ServiceTags_Public_20251117.json
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
-import { constants, gzipSync } from "node:zlib";
 
 import { describeProblem } from "../src/base/problem.ts";
 import { parseServiceTags } from "../src/network/service-tags.ts";
+import { encodeTagTable } from "../src/network/tag-table.ts";
 
 type Published = {
   readonly changeNumber: number;
   readonly cloud: string;
-  readonly values: readonly {
-    readonly name: string;
-    readonly properties: { readonly addressPrefixes: readonly string[] };
-  }[];
+  readonly values: readonly { readonly name: string }[];
 };
 
 const [file] = process.argv.slice(2);
@@ -31,15 +28,12 @@ if (!checked.ok) {
   process.exit(2);
 }
 const { changeNumber, cloud, values } = JSON.parse(text) as Published;
-const compact = {
-  source: basename(file),
-  changeNumber,
-  cloud,
-  values: values.map(({ name, properties: { addressPrefixes } }) => ({
+const bytes = encodeTagTable(
+  { source: basename(file), changeNumber, cloud },
+  values.map(({ name }) => ({
     name,
-    properties: { addressPrefixes },
+    prefixes: [...checked.value.prefixes(name), ...checked.value.prefixes6(name)],
   })),
-};
-const bytes = gzipSync(JSON.stringify(compact), { level: constants.Z_BEST_COMPRESSION });
-writeFileSync(new URL("../data/service-tags.json.gz", import.meta.url), bytes);
+);
+writeFileSync(new URL("../data/service-tags.bin", import.meta.url), bytes);
 process.stdout.write(`${values.length} tags of change ${changeNumber}: ${bytes.length} bytes\n`);

@@ -23,7 +23,12 @@ const MOST_PIECES = 20_000;
 type Interval = { readonly low: number | bigint; readonly high: number | bigint };
 type Side = readonly Interval[];
 /** One family of addresses; sides are protocol, ports and addresses, each sorted. */
-type Cell = { readonly family: 4 | 6; readonly sides: readonly Side[] };
+type Cell = {
+  readonly family: 4 | 6;
+  readonly sides: readonly Side[];
+  /** From the first to the last of each side: most cells are told apart by these alone. */
+  readonly hulls: Side;
+};
 
 export function checkCertificate(
   certificate: Certificate,
@@ -42,7 +47,10 @@ function checkStopped(
   required: PacketSet,
 ): Opinion {
   const point = pointOf(packet);
-  const holds = (box: PacketBox) => cellsOf(box).some((cell) => meet(cell, point));
+  const holds = (box: PacketBox) => {
+    for (const cell of cellsOf(box)) if (meet(cell, point)) return true;
+    return false;
+  };
   const first = rules.find(({ box }) => holds(box))?.rule;
   return first === by && by.access === "Deny" && required.some(holds) ? "confirmed" : "refuted";
 }
@@ -59,8 +67,9 @@ function checkGranted(
     if (left.length === 0) break;
     if (allows && !granting.has(rule)) continue;
     for (const cell of cellsOf(box)) {
+      if (!left.some((one) => meet(one, cell))) continue;
       if (allows) left = left.flatMap((one) => without(one, cell));
-      else if (left.some((one) => meet(one, cell))) return "refuted";
+      else return "refuted";
       if (MOST_PIECES < left.length) return "too large to check";
     }
   }
@@ -81,7 +90,7 @@ function cellsOf(box: PacketBox): readonly Cell[] {
   const cells = ([4, 6] as const)
     .map((family): Cell => {
       const [from, to] = family === 4 ? [box.from.v4, box.to.v4] : [box.from.v6, box.to.v6];
-      return { family, sides: [protocols, box.toPorts, box.fromPorts, to, from] };
+      return cell(family, [to, box.toPorts, protocols, box.fromPorts, from]);
     })
     .filter(({ sides }) => sides.every((side) => 0 < side.length));
   known.set(box, cells);
@@ -90,8 +99,16 @@ function cellsOf(box: PacketBox): readonly Cell[] {
 
 function pointOf({ from, to, protocol, fromPort, toPort }: Packet): Cell {
   const family = from.includes(":") ? 6 : 4;
-  const values = [NUMBERS[protocol], toPort, fromPort, numberOf(to), numberOf(from)];
-  return { family, sides: values.map((value) => [{ low: value, high: value }]) };
+  const values = [numberOf(to), toPort, NUMBERS[protocol], fromPort, numberOf(from)];
+  return cell(
+    family,
+    values.map((value) => [{ low: value, high: value }]),
+  );
+}
+
+function cell(family: 4 | 6, sides: readonly Side[]): Cell {
+  const hulls = sides.map((side) => ({ low: side[0]?.low ?? 1, high: side.at(-1)?.high ?? 0 }));
+  return { family, sides, hulls };
 }
 
 /** Reads canonical text anew, on purpose: the engine's own reading is what is being checked. */
@@ -107,30 +124,36 @@ function digits(parts: readonly string[], bits: bigint, base: number): bigint {
   return parts.reduce((sum, part) => (sum << bits) + BigInt(Number.parseInt(part, base)), 0n);
 }
 
+/** Loops instead of functions of arrays: this is asked of every rule in every proof. */
 function meet(one: Cell, other: Cell): boolean {
-  return (
-    one.family === other.family &&
-    one.sides.every((side, at) => sidesMeet(side, other.sides[at] ?? []))
-  );
+  if (one.family !== other.family) return false;
+  for (let at = 0; at < one.hulls.length; at += 1) {
+    const [a, b] = [one.hulls[at], other.hulls[at]];
+    if (a === undefined || b === undefined || a.high < b.low || b.high < a.low) return false;
+  }
+  for (let at = 0; at < one.sides.length; at += 1)
+    if (!sidesMeet(one.sides[at] ?? [], other.sides[at] ?? [])) return false;
+  return true;
 }
 
 function sidesMeet(one: Side, other: Side): boolean {
   const [few, many] = one.length < other.length ? [one, other] : [other, one];
-  return few.some(({ low, high }) => {
+  for (const { low, high } of few) {
     const next = many[firstEndingFrom(many, low)];
-    return next !== undefined && next.low <= high;
-  });
+    if (next !== undefined && next.low <= high) return true;
+  }
+  return false;
 }
 
 /** Side after side: what sticks out is kept, what is common goes on to the next side. */
-function without(cell: Cell, hole: Cell): readonly Cell[] {
-  if (!meet(cell, hole)) return [cell];
+function without(from: Cell, hole: Cell): readonly Cell[] {
+  if (!meet(from, hole)) return [from];
   const pieces: Cell[] = [];
-  let { sides } = cell;
+  let { sides } = from;
   hole.sides.forEach((side, at) => {
     const mine = sides[at] ?? [];
     const outside = minus(mine, side);
-    if (0 < outside.length) pieces.push({ ...cell, sides: sides.with(at, outside) });
+    if (0 < outside.length) pieces.push(cell(from.family, sides.with(at, outside)));
     sides = sides.with(at, minus(mine, outside));
   });
   return pieces;

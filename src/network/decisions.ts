@@ -10,7 +10,7 @@ import type { RuleBox } from "./meaning.ts";
 import { countDisjoint, isEmptyBox, type PacketBox, type PacketSet } from "./packet-set.ts";
 import type { Family } from "./plane.ts";
 import type { Ranges } from "./ranges.ts";
-import { Region } from "./region.ts";
+import { Region, type Edit } from "./region.ts";
 import type { SecurityRule } from "./rule.ts";
 import { sharesOf } from "./shares.ts";
 import { answersIn, boxesInside, countInside, someBox } from "./walks.ts";
@@ -50,9 +50,9 @@ export class Decisions {
   }
 
   /** In the order of rules; a rule may come once for each family of addresses. */
-  among(rules: readonly RuleBox[]): readonly Decided[] {
+  among(rules: readonly RuleBox[], edit?: Edit): readonly Decided[] {
     try {
-      for (const region of this.#regions) region.update(rules);
+      for (const region of this.#regions) region.update(rules, edit);
       const roots = this.#regions.map(({ root, builds }) => `${builds}:${root}`).join();
       if (this.#last?.roots !== roots)
         this.#last = { roots, decided: this.#regions.flatMap(decidedIn) };

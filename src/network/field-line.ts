@@ -35,15 +35,15 @@ export class FieldLine {
   #seen = new WeakSet<Ranges<number>>();
   #runs = new WeakMap<Ranges<number>, Runs>();
   #weights: Sums | undefined;
-  readonly #weigh: (range: Range<number>) => bigint;
+  readonly #weigh: ((range: Range<number>) => bigint) | undefined;
 
   /**
-   * @param weigh how many numbers a range stands for
+   * @param weigh how many numbers a range stands for, where not as many as it has
    * @param lastLabel smaller than usual in tests, so that stretches are used up soon
    */
   constructor(
     highest: number,
-    weigh: (range: Range<number>) => bigint = ({ low, high }) => BigInt(high - low + 1),
+    weigh?: (range: Range<number>) => bigint,
     lastLabel: number = LAST_LABEL,
   ) {
     this.#highest = highest;
@@ -301,15 +301,30 @@ export class FieldLine {
     return next === undefined ? this.#highest : next - 1;
   }
 
-  /** Label by label from the first: where atoms begin, and how many numbers lie before. */
-  #sums(): Sums {
-    if (this.#weights !== undefined) return this.#weights;
+  #atomWeights(): readonly bigint[] {
+    const weigh = this.#weigh;
+    if (weigh === undefined) {
+      const counts = new Float64Array(this.atomCount);
+      for (let at = 0; at < this.#starts.length; at += 1) {
+        const atom = this.#atomOf[at] as number;
+        const length = this.#endOf(at) - (this.#starts[at] as number) + 1;
+        counts[atom] = (counts[atom] as number) + length;
+      }
+      return Array.from(counts, BigInt);
+    }
     const weights = Array.from({ length: this.atomCount }, () => 0n);
     for (let at = 0; at < this.#starts.length; at += 1) {
       const atom = this.#atomOf[at] as number;
       const range = { low: this.#starts[at] as number, high: this.#endOf(at) };
-      weights[atom] = (weights[atom] ?? 0n) + this.#weigh(range);
+      weights[atom] = (weights[atom] ?? 0n) + weigh(range);
     }
+    return weights;
+  }
+
+  /** Label by label from the first: where atoms begin, and how many numbers lie before. */
+  #sums(): Sums {
+    if (this.#weights !== undefined) return this.#weights;
+    const weights = this.#atomWeights();
     const lows: number[] = [];
     const before = [0n];
     for (let atom = 0; atom !== -1; atom = this.#next[atom] as number) {

@@ -28,8 +28,11 @@ export type TagMeaning = {
   readonly virtualNetwork: readonly AnyCidr[];
   /** 168.63.129.16 */
   readonly platformAddress: Ipv4;
-  /** Published prefixes; an unknown name is a broken promise: it was refused when it was read. */
-  readonly published: (tag: string) => readonly AnyCidr[] | undefined;
+  /**
+   * Published prefixes, or their set; the same for the same tag, by identity. An unknown name is a
+   * broken promise: it was refused when it was read.
+   */
+  readonly published: (tag: string) => readonly AnyCidr[] | AddressSet | undefined;
 };
 
 /** A rule and all packets it matches. */
@@ -90,11 +93,19 @@ export function setOfMatches(matches: readonly AddressMatch[], meaning: TagMeani
 export function setOfTag(tag: string, meaning: TagMeaning): AddressSet {
   const published = isPublished(tag) ? meaning.published(tag) : undefined;
   must(!isPublished(tag) || published !== undefined, `the tag ${tag} is known`);
-  if (published !== undefined) return remember(ofList, published, () => setOfPrefixes(published));
+  if (published !== undefined)
+    return "v4" in published
+      ? published
+      : remember(ofList, published, () => setOfPrefixes(published));
   const own = remember(ofNetwork, meaning, () => new Map<string, AddressSet>());
   const set = own.get(tag) ?? computedTag(tag, meaning);
   own.set(tag, set);
   return set;
+}
+
+/** What a list of prefixes stands for, where that is known without reading them. */
+export function rememberSet(prefixes: readonly AnyCidr[], set: AddressSet): void {
+  ofList.set(prefixes, set);
 }
 
 function computedTag(tag: string, meaning: TagMeaning): AddressSet {

@@ -64,7 +64,8 @@ function fits(match: AddressMatch, address: string, meaning: TagMeaning): boolea
       if (match.tag === "Internet") return !inNetwork;
       if (match.tag === "AzureLoadBalancer" || match.tag.startsWith("AzurePlatform"))
         return address === meaning.platformAddress;
-      return (meaning.published(match.tag) ?? []).some((prefix) => inPrefix(prefix, address));
+      const published = meaning.published(match.tag) ?? [];
+      return Array.isArray(published) && published.some((prefix) => inPrefix(prefix, address));
     }
   }
 }

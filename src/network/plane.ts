@@ -18,7 +18,8 @@ export type Plane = {
   readonly knows: (set: AddressSet) => boolean;
   readonly numbers: (set: AddressSet) => Ranges<number>;
   readonly addresses: (numbers: Ranges<number>) => AddressSet;
-  readonly weigh: (range: Range<number>) => bigint;
+  /** How many addresses a range stands for, where not as many as it has numbers. */
+  readonly weigh: ((range: Range<number>) => bigint) | undefined;
 };
 
 export const PLANE4: Plane = {
@@ -27,7 +28,7 @@ export const PLANE4: Plane = {
   knows: () => true,
   numbers: ({ v4 }) => v4,
   addresses: (v4) => ({ v4, v6: [] }),
-  weigh: ({ low, high }) => BigInt(high - low + 1),
+  weigh: undefined,
 };
 
 const END6 = 2n ** 128n;

@@ -18,6 +18,7 @@ import {
   type PacketBox,
   type PacketSet,
 } from "./packet-set.ts";
+import type { Edit } from "./region.ts";
 import type { Direction, SecurityRule } from "./rule.ts";
 import type { Share } from "./shares.ts";
 
@@ -59,6 +60,7 @@ export class Policy {
   readonly meaning: TagMeaning;
   readonly #options: DecisionOptions;
   #boxes: readonly RuleBox[];
+  #last: Edit | undefined;
   /** Questions asked before, by box: after an edit they are mended, not asked anew. */
   readonly #standing = new WeakMap<PacketBox, Decisions>();
   readonly #disjoint = new WeakMap<PacketSet, PacketSet>();
@@ -151,21 +153,30 @@ export class Policy {
   /** A rule of the same name is replaced. */
   put(rule: SecurityRule): void {
     must(rule.direction === this.direction, "the rule stands at this gate");
-    const box = boxOfRule(rule, this.meaning);
-    this.#boxes = [...this.#boxes.filter((one) => one.rule.name !== rule.name), { rule, box }].sort(
-      (a, b) => a.rule.priority - b.rule.priority,
-    );
+    this.#edit(rule.name, { rule, box: boxOfRule(rule, this.meaning) });
   }
 
   remove(name: string): void {
-    this.#boxes = this.#boxes.filter(({ rule }) => rule.name !== name);
+    this.#edit(name, undefined);
+  }
+
+  #edit(name: string, added: RuleBox | undefined): void {
+    const before = this.#boxes;
+    const removed = before.find(({ rule }) => rule.name === name);
+    const kept = removed === undefined ? before : before.filter((one) => one !== removed);
+    const behind = kept.findIndex(
+      ({ rule }) => added !== undefined && added.rule.priority < rule.priority,
+    );
+    const at = behind === -1 ? kept.length : behind;
+    this.#boxes = added === undefined ? kept : kept.toSpliced(at, 0, added);
+    this.#last = { before, ...(removed && { removed }), ...(added && { added }) };
   }
 
   #ask(set: PacketSet): readonly Decided[] {
     return this.#apart(set).flatMap((box) => {
       const standing = this.#standing.get(box) ?? new Decisions(box, this.#options);
       this.#standing.set(box, standing);
-      return standing.among(this.#boxes);
+      return standing.among(this.#boxes, this.#last);
     });
   }
 

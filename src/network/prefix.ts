@@ -55,19 +55,19 @@ export function cidrAround(address: Ipv4, length: number): Cidr {
 }
 
 export function ipv4ToNumber(address: Ipv4): number {
-  return address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  return numberUpTo(address, address.length);
 }
 
 /** @param value 0 .. 2^32-1 */
 export function numberToIpv4(value: number): Ipv4 {
-  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".") as Ipv4;
+  return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}` as Ipv4;
 }
 
 /** First and last address of a prefix as numbers, both included. */
 export function rangeOf(prefix: Cidr): AddressRange {
-  const [address, length] = prefix.split("/") as [Ipv4, string];
-  const low = ipv4ToNumber(address);
-  return { low, high: low + 2 ** (32 - Number(length)) - 1 };
+  const slash = prefix.indexOf("/");
+  const low = numberUpTo(prefix, slash);
+  return { low, high: low + 2 ** (32 - Number(prefix.slice(slash + 1))) - 1 };
 }
 
 export function prefixLength(prefix: Cidr): number {
@@ -100,6 +100,17 @@ export function overlap(one: Cidr, other: Cidr): boolean {
 /** The address `offset` places after the first of a prefix. */
 export function addressAt(prefix: Cidr, offset: number): Ipv4 {
   return numberToIpv4(rangeOf(prefix).low + offset);
+}
+
+/** Digit by digit: published tags have ten thousands of prefixes. */
+function numberUpTo(text: string, end: number): number {
+  let [value, part] = [0, 0];
+  for (let at = 0; at < end; at += 1) {
+    const digit = text.charCodeAt(at) - 48;
+    if (0 <= digit) part = part * 10 + digit;
+    else [value, part] = [value * 256 + part, 0];
+  }
+  return value * 256 + part;
 }
 
 function firstOf(value: number, length: number): number {

@@ -31,6 +31,13 @@ export type RegionOptions = {
 
 /** A rule as far as it lies within the bounds. */
 type Cut = { readonly rule: RuleBox; readonly sides: Sides; readonly covers: boolean };
+/** Rules of a gate differ from those before by one. */
+export type Edit = {
+  readonly before: readonly RuleBox[];
+  readonly removed?: RuleBox;
+  readonly added?: RuleBox;
+};
+
 type Branch = { readonly left?: Branch; readonly right?: Branch; readonly node: number };
 
 /** Priorities are less. */
@@ -50,11 +57,14 @@ export class Region {
   #bounds: Sides = [];
   #cuts = new Map<RuleBox, Cut | "apart">();
   #clips: readonly WeakMap<Ranges<number>, Ranges<number>>[] = [];
-  #small = new Map<string, Ranges<number>>();
+  #small = new Map<number, Ranges<number>[]>();
   #diagram: Diagram | undefined;
   #versions = "";
   #freshEdges = 0;
   #tree: Branch | undefined;
+  /** What the last update was about, and which of it met the bounds. */
+  #rules: readonly RuleBox[] = [];
+  #last: readonly Cut[] = [];
   #placed: ReadonlyMap<number, readonly Cut[]> = new Map();
   #byAnswer: RuleBox[] = [];
   #answers = new Map<RuleBox, number>();
@@ -100,11 +110,12 @@ export class Region {
   /**
    * Makes the diagram say what these rules say. Afterwards there is room to look at it.
    * @param rules in the order they are tried
+   * @param edit how they came from others, which need not be those of the last update
    * @throws BudgetSpent
    */
-  update(rules: readonly RuleBox[]): void {
+  update(rules: readonly RuleBox[], edit?: Edit): void {
     try {
-      this.#update(rules);
+      this.#update(rules, edit);
       this.diagram.begin(LOOKING);
     } catch (thrown) {
       // Half mended: the next time begins anew.
@@ -113,10 +124,12 @@ export class Region {
     }
   }
 
-  #update(rules: readonly RuleBox[]): void {
+  #update(rules: readonly RuleBox[], edit: Edit | undefined): void {
     this.#prepare(rules);
     const placed = new Map<number, Cut[]>();
-    const alive = this.#alive(rules);
+    const alive = this.#alive(rules, edit);
+    this.#last = alive;
+    this.#rules = rules;
     for (const cut of alive) {
       const at = placed.get(cut.rule.rule.priority);
       if (at === undefined) placed.set(cut.rule.rule.priority, [cut]);
@@ -168,15 +181,37 @@ export class Region {
   }
 
   /** Rules that meet the bounds, up to one that covers them. */
-  #alive(rules: readonly RuleBox[]): readonly Cut[] {
+  #alive(rules: readonly RuleBox[], edit: Edit | undefined): readonly Cut[] {
+    const mended = edit && this.#aliveAfter(edit);
+    if (mended !== undefined) return mended;
     const alive: Cut[] = [];
     for (const rule of rules) {
-      const known = this.#cuts.get(rule) ?? this.#cut(rule);
+      const known = this.#cutOf(rule);
       if (known === "apart") continue;
       alive.push(known);
       if (known.covers) break;
     }
     return alive;
+  }
+
+  /** After one rule came or went; undefined: what it hid may show. */
+  #aliveAfter({ before, removed, added }: Edit): readonly Cut[] | undefined {
+    if (before !== this.#rules || this.#diagram === undefined) return undefined;
+    const gone = removed && this.#cutOf(removed);
+    if (gone !== undefined && gone !== "apart" && gone.covers) return undefined;
+    const kept = this.#last.filter((cut) => cut !== gone);
+    const come = added && this.#cutOf(added);
+    const last = kept.at(-1);
+    if (come === undefined || come === "apart") return kept;
+    const priority = come.rule.rule.priority;
+    const behind = kept.findIndex(({ rule }) => priority < rule.rule.priority);
+    if (behind === -1 && last?.covers === true) return kept;
+    const at = behind === -1 ? kept.length : behind;
+    return come.covers ? [...kept.slice(0, at), come] : kept.toSpliced(at, 0, come);
+  }
+
+  #cutOf(rule: RuleBox): Cut | "apart" {
+    return this.#cuts.get(rule) ?? this.#cut(rule);
   }
 
   #cut(rule: RuleBox): Cut | "apart" {
@@ -212,10 +247,19 @@ export class Region {
   }
 
   #intern(level: number, set: Ranges<number>): Ranges<number> {
-    const key = `${level} ${set.map(({ low, high }) => `${low}-${high}`).join()}`;
-    const known = this.#small.get(key) ?? set;
-    this.#small.set(key, known);
-    return known;
+    const key = 8 * (set[0]?.low ?? 0) + level;
+    const alike = this.#small.get(key);
+    if (alike === undefined) {
+      this.#small.set(key, [set]);
+      return set;
+    }
+    const known = alike.find(
+      (one) =>
+        one.length === set.length &&
+        one.every(({ low, high }, at) => low === set[at]?.low && high === set[at].high),
+    );
+    if (known === undefined) alike.push(set);
+    return known ?? set;
   }
 
   #addToLines(all: readonly Sides[]): void {

@@ -1,12 +1,15 @@
 /**
  * Published service tags: names and the prefixes behind them.
  *
- * Reads the format of the weekly published file, and of the product's own copy, which has the
- * same shape. Where the text comes from is not known here.
+ * Reads the format of the weekly published file; the product's own copy is a table of the same
+ * (tag-table.ts). Where either comes from is not known here.
  */
 import { declined, found, must, type Result } from "../base/problem.ts";
-import { COMPUTED_TAGS, PLATFORM_TAGS } from "./meaning.ts";
+import { setOfPrefixes, type AddressSet } from "./address-set.ts";
+import { COMPUTED_TAGS, PLATFORM_TAGS, rememberSet } from "./meaning.ts";
 import { parseCidr, type Cidr } from "./prefix.ts";
+import { parseCidr6, type Cidr6 } from "./prefix6.ts";
+import type { TagTable } from "./tag-table.ts";
 
 export type ServiceTags = {
   readonly changeNumber: number;
@@ -18,8 +21,9 @@ export type ServiceTags = {
   readonly prefixes: (name: string) => readonly Cidr[];
   /** All prefixes as they are written. */
   readonly texts: (name: string) => readonly string[];
-  /** IPv6 prefixes as text. */
-  readonly prefixes6: (name: string) => readonly string[];
+  readonly prefixes6: (name: string) => readonly Cidr6[];
+  /** All addresses of a tag, of both families; undefined: no such tag. */
+  readonly set: (name: string) => AddressSet | undefined;
   /** Known names most like an unknown one, best first. */
   readonly nearest: (name: string) => readonly string[];
 };
@@ -31,11 +35,11 @@ export type ServiceTags = {
  * @param where names the text in problems, usually a file
  */
 export function parseServiceTags(text: string, where: string): Result<ServiceTags> {
-  const read = readServiceTags(text, where);
+  const read = readPublished(text, where);
   if (!read.ok) return read;
-  for (const name of read.value.names)
-    for (const prefix of read.value.texts(name)) {
-      const parsed = prefix.includes(":") ? found(prefix) : parseCidr(prefix);
+  for (const { name, properties } of read.value.values)
+    for (const prefix of properties.addressPrefixes) {
+      const parsed = prefix.includes(":") ? parseCidr6(prefix) : parseCidr(prefix);
       if (!parsed.ok)
         return declined({
           code: "InvalidServiceTags",
@@ -44,11 +48,16 @@ export function parseServiceTags(text: string, where: string): Result<ServiceTag
           where,
         });
     }
-  return read;
+  return found(serviceTagsOver(read.value));
 }
 
-/** Reads text whose prefixes were all checked when it was written: the product's own copy. */
+/** The same without a look at each prefix: only for text that was looked at before. */
 export function readServiceTags(text: string, where: string): Result<ServiceTags> {
+  const read = readPublished(text, where);
+  return read.ok ? found(serviceTagsOver(read.value)) : read;
+}
+
+function readPublished(text: string, where: string): Result<Published> {
   const broken = (what: string) =>
     declined({
       code: "InvalidServiceTags",
@@ -62,17 +71,48 @@ export function readServiceTags(text: string, where: string): Result<ServiceTags
   } catch (thrown) {
     return broken(`The service tags are not JSON: ${String(thrown)}`);
   }
-  if (!isPublished(json))
-    return broken(
-      "The service tags do not have the published shape: changeNumber, and values with name and addressPrefixes",
-    );
-  const tags = new Map(
-    json.values.map(({ name, properties }) => [
-      name.toLowerCase(),
-      { name, prefixes: properties.addressPrefixes },
-    ]),
+  if (isPublished(json)) return found(json);
+  return broken(
+    "The service tags do not have the published shape: changeNumber, and values with name and addressPrefixes",
   );
-  return found(serviceTagsOver(json.changeNumber, tags));
+}
+
+/** The product's own copy. */
+export function serviceTagsOfTable(table: TagTable): ServiceTags {
+  const index = new Map(table.names.map((name, at) => [name.toLowerCase(), at]));
+  const at = (name: string) => index.get(name.toLowerCase());
+  const prefixes6 = once(at, table.prefixes6);
+  const set = once(at, table.set);
+  const prefixes = once(at, (tag) => {
+    const list = table.prefixes4(tag);
+    rememberSet(list, { v4: table.set(tag).v4, v6: [] });
+    return list;
+  });
+  return {
+    changeNumber: table.changeNumber,
+    names: table.names,
+    canonical: (name) => table.names[at(name) ?? -1],
+    prefixes: (name) => prefixes(name) ?? [],
+    texts: (name) => [...(prefixes(name) ?? []), ...(prefixes6(name) ?? [])],
+    prefixes6: (name) => prefixes6(name) ?? [],
+    set,
+    nearest: (name) => nearest(name, table.names),
+  };
+}
+
+/** Most of the thousands of tags are never asked for: each is made on demand, and kept. */
+function once<Value>(
+  at: (name: string) => number | undefined,
+  make: (tag: number) => Value,
+): (name: string) => Value | undefined {
+  const made = new Map<number, Value>();
+  return (name) => {
+    const tag = at(name);
+    if (tag === undefined) return undefined;
+    const known = made.get(tag) ?? make(tag);
+    made.set(tag, known);
+    return known;
+  };
 }
 
 type Published = {
@@ -99,39 +139,24 @@ function asObject(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
-function serviceTagsOver(
-  changeNumber: number,
-  tags: ReadonlyMap<string, { readonly name: string; readonly prefixes: readonly string[] }>,
-): ServiceTags {
-  // Most of the thousands of tags are never asked for: prefixes are parsed on demand.
-  const parsed = new Map<string, readonly Cidr[]>();
-  const textsOf = (name: string) => tags.get(name.toLowerCase())?.prefixes ?? [];
-  return {
-    changeNumber,
-    names: [...tags.values()].map(({ name }) => name),
-    canonical: (name) => tags.get(name.toLowerCase())?.name,
-    prefixes: (name) => {
-      const key = name.toLowerCase();
-      const known = parsed.get(key);
-      if (known !== undefined) return known;
-      const prefixes = textsOf(key)
-        .filter((text) => !text.includes(":"))
-        .map((text) => {
-          const prefix = parseCidr(text);
-          must(prefix.ok, `${text} of the tag ${name} was checked`);
-          return prefix.value;
-        });
-      parsed.set(key, prefixes);
-      return prefixes;
-    },
-    texts: textsOf,
-    prefixes6: (name) => textsOf(name).filter((text) => text.includes(":")),
-    nearest: (name) =>
-      nearest(
-        name,
-        [...tags.values()].map((tag) => tag.name),
-      ),
+/** Prefixes were checked, or are of a copy that was. */
+function serviceTagsOver({ changeNumber, values }: Published): ServiceTags {
+  const accepted = <Value>(parsed: Result<Value>): Value => {
+    must(parsed.ok, "prefixes of tags were checked when they were read");
+    return parsed.value;
   };
+  const textsOf = (tag: number) => values[tag]?.properties.addressPrefixes ?? [];
+  const prefixes4 = (tag: number) =>
+    textsOf(tag).flatMap((text) => (text.includes(":") ? [] : [accepted(parseCidr(text))]));
+  const prefixes6 = (tag: number) =>
+    textsOf(tag).flatMap((text) => (text.includes(":") ? [accepted(parseCidr6(text))] : []));
+  return serviceTagsOfTable({
+    changeNumber,
+    names: values.map(({ name }) => name),
+    prefixes4,
+    prefixes6,
+    set: (tag) => setOfPrefixes([...prefixes4(tag), ...prefixes6(tag)]),
+  });
 }
 
 /**

@@ -5,17 +5,18 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 
-import { declined, problemOf, type Result } from "../base/problem.ts";
-import { parseServiceTags, readServiceTags, type ServiceTags } from "../network/service-tags.ts";
+import { declined, found, problemOf, type Result } from "../base/problem.ts";
+import { parseServiceTags, serviceTagsOfTable, type ServiceTags } from "../network/service-tags.ts";
+import { decodeTagTable } from "../network/tag-table.ts";
 
-const OWN = fileURLToPath(new URL("../../data/service-tags.json.gz", import.meta.url));
+const OWN = fileURLToPath(new URL("../../data/service-tags.bin", import.meta.url));
 
 /** @param file a published file, compressed when its name ends in `.gz`; absent: the product's own */
 export function loadServiceTags(file: string = OWN): Result<ServiceTags> {
   try {
     const bytes = readFileSync(file);
+    if (file === OWN) return found(serviceTagsOfTable(decodeTagTable(bytes)));
     const text = (file.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
-    if (file === OWN) return readServiceTags(text, file);
     return parseServiceTags(text.replace(/^\uFEFF/, ""), file);
   } catch (thrown) {
     return declined(
