@@ -13,7 +13,8 @@ import type { Wanted } from "../blueprint/wanted.ts";
 import { FIRST_HOST_OFFSET } from "../environment/addresses.ts";
 import { MANAGEMENT_ADDRESSES } from "../environment/management-addresses.ts";
 import { PLATFORM_ADDRESS } from "../environment/ports.ts";
-import { setOfPrefixes, type AddressSet } from "../network/address-set.ts";
+import type { AddressSet } from "../network/address-set.ts";
+import { setOfList } from "../network/meaning.ts";
 import { addressAt, contains, type Cidr, type Ipv4 } from "../network/prefix.ts";
 import {
   lifeVerdict,
@@ -167,7 +168,7 @@ export function groundOf(
   );
   const sets = new Map<string, AddressSet>();
   const setOf = (name: string): AddressSet => {
-    const known = sets.get(name) ?? setOfPrefixes(tag(name) ?? []);
+    const known = sets.get(name) ?? setOfList(tag(name) ?? NO_PREFIXES);
     sets.set(name, known);
     return known;
   };
@@ -191,6 +192,8 @@ function translationsOf(network: Network, { hosts }: Ground["blueprint"], enviro
 
 /** Of the space kept for examples (RFC 5737): anybody outside. */
 export const SOMEBODY = "203.0.113.10" as Ipv4;
+
+const NO_PREFIXES: readonly Cidr[] = [];
 
 /** Addresses a reader knows: hosts of the subnet, one that manages, the platform, a client. */
 function preferredAddresses({ subnet }: Ground, request: CheckRequest): readonly Ipv4[] {

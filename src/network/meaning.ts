@@ -93,14 +93,16 @@ export function setOfMatches(matches: readonly AddressMatch[], meaning: TagMeani
 export function setOfTag(tag: string, meaning: TagMeaning): AddressSet {
   const published = isPublished(tag) ? meaning.published(tag) : undefined;
   must(!isPublished(tag) || published !== undefined, `the tag ${tag} is known`);
-  if (published !== undefined)
-    return "v4" in published
-      ? published
-      : remember(ofList, published, () => setOfPrefixes(published));
+  if (published !== undefined) return "v4" in published ? published : setOfList(published);
   const own = remember(ofNetwork, meaning, () => new Map<string, AddressSet>());
   const set = own.get(tag) ?? computedTag(tag, meaning);
   own.set(tag, set);
   return set;
+}
+
+/** The set of a list that stays: worked out once. */
+export function setOfList(prefixes: readonly AnyCidr[]): AddressSet {
+  return remember(ofList, prefixes, () => setOfPrefixes(prefixes));
 }
 
 /** What a list of prefixes stands for, where that is known without reading them. */
