@@ -6,9 +6,11 @@
  * ordered there is none, and an expression that needs it declines.
  */
 import { never, ProblemError } from "../base/problem.ts";
+import { nearest } from "../network/service-tags.ts";
 import { type Expression, parseExpression, readTemplateString } from "./expression.ts";
 import { ADDRESS_FUNCTIONS } from "./functions/addresses.ts";
 import { asText, boolOf, intOf, isEmpty, objectOf, refuse, textOf } from "./functions/arguments.ts";
+import { DATE_FUNCTIONS } from "./functions/dates.ts";
 import { PLACE_FUNCTIONS, type Place, type PlaceFunction } from "./functions/place.ts";
 import { TEXT_FUNCTIONS } from "./functions/text.ts";
 import { VALUE_FUNCTIONS } from "./functions/values.ts";
@@ -245,11 +247,14 @@ const LAZY: Readonly<Record<string, (call: Call, scope: Scope) => JsonValue>> = 
         value === undefined ? item : lambdaOf(value, scope)(item),
       ]),
     ),
-  groupby: ({ arguments: [items, key] }, scope) => {
-    const groups: Record<string, JsonValue[]> = {};
-    for (const item of listOf(items, scope))
-      (groups[textOf(lambdaOf(key, scope)(item))] ??= []).push(item);
-    return groups;
+  groupby: ({ arguments: [items, key] }, scope) =>
+    Object.fromEntries(
+      Map.groupBy(listOf(items, scope), (item) => textOf(lambdaOf(key, scope)(item))),
+    ),
+  mapvalues: ({ arguments: [object, lambda] }, scope) => {
+    const apply = lambdaOf(lambda, scope);
+    const values = objectOf(object === undefined ? null : evaluate(object, scope));
+    return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, apply(value)]));
   },
 };
 
@@ -303,15 +308,23 @@ function call(expression: Call, scope: Scope): JsonValue {
   if (place !== undefined) return place(values, scope.place);
   const user = scope.functions.get(name);
   if (user !== undefined) return callUser(user, values, scope);
-  for (const table of [TEXT_FUNCTIONS, VALUE_FUNCTIONS, ADDRESS_FUNCTIONS]) {
+  for (const table of TABLES) {
     const known = Object.hasOwn(table, name) ? table[name] : undefined;
     if (known === undefined) continue;
     if (values.length < known.least || known.most < values.length)
       refuse(`${expression.name} does not take ${values.length} arguments`);
     return known.run(values);
   }
-  return refuse(`there is no function "${expression.name}"`, "See the list of template functions.");
+  const [near] = nearest(name, [...FUNCTION_NAMES, ...scope.functions.keys()]);
+  return refuse(
+    `there is no function "${expression.name}"`,
+    near === undefined ? "See the published list of template functions." : `Write ${near}().`,
+  );
 }
+
+const TABLES = [TEXT_FUNCTIONS, VALUE_FUNCTIONS, ADDRESS_FUNCTIONS, DATE_FUNCTIONS];
+/** Lower case, as they are looked up. */
+const FUNCTION_NAMES = [LAZY, SCOPED, PLACE_FUNCTIONS, ...TABLES].flatMap(Object.keys);
 
 /** @param values id or name, api version, body of the request */
 function list(name: string, values: readonly JsonValue[], scope: Scope): JsonValue {

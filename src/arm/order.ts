@@ -55,6 +55,8 @@ function target(
   const text = entry.toLowerCase().replace(/^\/+|\/+$/g, "");
   const ways: readonly ((other: Instance) => boolean)[] = [
     (other) => other.symbol?.toLowerCase() === text,
+    // One of a loop: `symbol[2]`.
+    (other) => `${other.symbol?.toLowerCase()}[${other.scope.loops.at(-1)?.index}]` === text,
     (other) => other.key === keyOf(entry),
     (other) => other.loop?.toLowerCase() === text,
     // Outer-scoped templates write ids of the outer group; type and names still tell.

@@ -34,13 +34,34 @@ export function isSecure(type: JsonValue | undefined): boolean {
   return typeof type === "string" && type.toLowerCase().startsWith("secure");
 }
 
+/** `"$ref": "#/definitions/x"` followed: what the declaration says wins over what it refers to. */
+export function definitionOf(declaration: JsonValue, definitions: JsonObject): JsonObject {
+  let whole: JsonObject = isJsonObject(declaration) ? declaration : {};
+  for (let depth = 0; depth < DEEPEST; depth += 1) {
+    const reference = property(whole, "$ref");
+    if (typeof reference !== "string") return whole;
+    const name = /^#\/definitions\/(.+)$/.exec(reference)?.[1];
+    const referred = name === undefined ? undefined : property(definitions, name);
+    if (!isJsonObject(referred))
+      return refuse(
+        `there is no definition "${reference}"`,
+        "Add it to the template's definitions.",
+      );
+    whole = { ...referred, ...withoutProperties(whole, ["$ref"]) };
+  }
+  return refuse("definitions refer to each other in a circle");
+}
+
+/** Definitions of definitions end here. */
+const DEEPEST = 32;
+
 /**
  * Checks all parameters at once, so that one look shows everything that is missing.
  *
  * @param given the `parameters` of a deployment: `{ name: { value } }`
  */
 export function readParameters(
-  declared: JsonObject,
+  { declared, definitions }: { readonly declared: JsonObject; readonly definitions: JsonObject },
   given: JsonObject,
   scope: (parameter: Reader) => Scope,
 ): { readonly read: Reader; readonly values: JsonObject } {
@@ -55,7 +76,7 @@ export function readParameters(
       });
   }
   const read = lazily("parameter", Object.keys(declared), (name) => {
-    const declaration = property(declared, name) ?? {};
+    const declaration = definitionOf(property(declared, name) ?? {}, definitions);
     const path = `parameters.${name}`;
     const answer = property(given, name);
     if (isJsonObject(answer) && property(answer, "reference") !== undefined)
@@ -65,11 +86,12 @@ export function readParameters(
         "Give its value instead.",
       );
     const value = isJsonObject(answer) ? property(answer, "value") : undefined;
-    if (value !== undefined && value !== null) return checked(name, declaration, value);
+    if (value !== undefined && value !== null)
+      return checked(name, declaration, value, definitions);
     const preset = property(declaration, "defaultValue");
     if (preset !== undefined) {
       const evaluated = evaluateValue(preset, scope(read), `${path}.defaultValue`);
-      return checked(name, declaration, evaluated);
+      return checked(name, declaration, evaluated, definitions);
     }
     if (property(declaration, "nullable") === true) return null;
     const about = property(property(declaration, "metadata"), "description");
@@ -105,7 +127,12 @@ function throwAll(problems: readonly Problem[]): void {
   });
 }
 
-function checked(name: string, declaration: JsonValue, value: JsonValue): JsonValue {
+function checked(
+  name: string,
+  declaration: JsonValue,
+  value: JsonValue,
+  definitions: JsonObject,
+): JsonValue {
   const path = `parameters.${name}`;
   const type = plainText(property(declaration, "type") ?? "string");
   const fits = TYPES[type.toLowerCase()];
@@ -123,6 +150,7 @@ function checked(name: string, declaration: JsonValue, value: JsonValue): JsonVa
       `The parameter "${name}" must be of type ${type}, and ${shown} was given`,
       `Give a value of type ${type}.`,
     );
+  checkInside(name, declaration, value, definitions);
   const allowed = property(declaration, "allowedValues");
   if (isJsonArray(allowed) && !isAllowed(value, allowed))
     throw invalid(
@@ -150,6 +178,38 @@ function checked(name: string, declaration: JsonValue, value: JsonValue): JsonVa
       `The parameter "${name}" breaks ${word} ${bound}: it is ${shown}`,
       `Keep to ${word} ${bound}.`,
     );
+  }
+}
+
+/** The items and properties of a value of a declared type. */
+function checkInside(
+  name: string,
+  declaration: JsonValue,
+  value: JsonValue,
+  definitions: JsonObject,
+): void {
+  const items = property(declaration, "items");
+  if (isJsonArray(value) && isJsonObject(items)) {
+    const item = definitionOf(items, definitions);
+    for (const [index, one] of value.entries()) checkOne(`${name}[${index}]`, item, one);
+  }
+  const properties = property(declaration, "properties");
+  if (!isJsonObject(value) || !isJsonObject(properties)) return;
+  for (const [key, declared] of Object.entries(properties)) {
+    const inner = definitionOf(declared, definitions);
+    const one = property(value, key);
+    if (one !== undefined) checkOne(`${name}.${key}`, inner, one);
+    else if (property(inner, "nullable") !== true)
+      throw invalid(
+        `parameters.${name}`,
+        `The parameter "${name}" has no property "${key}"`,
+        `Give it: a ${plainText(property(inner, "type") ?? "value")}.`,
+      );
+  }
+
+  function checkOne(path: string, inner: JsonObject, one: JsonValue): void {
+    if (one === null && property(inner, "nullable") === true) return;
+    if (property(inner, "type") !== undefined) checked(path, inner, one, definitions);
   }
 }
 

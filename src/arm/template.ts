@@ -29,7 +29,7 @@ import {
   plainText,
 } from "./json.ts";
 import { orderInstances } from "./order.ts";
-import { isSecure, readParameters, readVariables } from "./parameters.ts";
+import { definitionOf, isSecure, readParameters, readVariables } from "./parameters.ts";
 import { type Instance, listInstances } from "./instances.ts";
 
 export type DeploymentInput = {
@@ -221,7 +221,8 @@ function ownScope({ template, parameters, place, sources }: DeploymentInput): {
     ...(sources === undefined ? {} : { sources }),
   };
   const declared = objectAt(template, "parameters");
-  const { read, values } = readParameters(declared, parameters, (parameter) => ({
+  const definitions = objectAt(template, "definitions");
+  const { read, values } = readParameters({ declared, definitions }, parameters, (parameter) => ({
     ...base,
     parameter,
   }));
@@ -231,7 +232,8 @@ function ownScope({ template, parameters, place, sources }: DeploymentInput): {
     variable: reader,
   }));
   const shown = Object.entries(values).filter(
-    ([name]) => !isSecure(propertyAt(declared, name, "type")),
+    ([name]) =>
+      !isSecure(property(definitionOf(property(declared, name) ?? {}, definitions), "type")),
   );
   return { scope: { ...withParameters, variable }, values: Object.fromEntries(shown) };
 }
@@ -255,6 +257,13 @@ function readFunctions(value: JsonValue | undefined): ReadonlyMap<string, UserFu
 
 function resolveName(instances: readonly Instance[], name: string): string | undefined {
   const wanted = name.toLowerCase();
+  // One of a loop: `symbol[2]`.
+  const [, loop, index] = /^(.+)\[(\d+)\]$/.exec(wanted) ?? [];
+  if (loop !== undefined)
+    return instances.find(
+      (one) =>
+        one.symbol?.toLowerCase() === loop && one.scope.loops.at(-1)?.index === Number(index),
+    )?.id;
   return (
     instances.find((one) => one.symbol?.toLowerCase() === wanted) ??
     instances.find((one) => one.name.toLowerCase() === wanted) ??

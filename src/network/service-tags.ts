@@ -173,12 +173,16 @@ export function serviceTagAnswer(
   return known === undefined ? { nearest: nearest(name, [...given, ...tags.names]) } : { known };
 }
 
-/** The three most similar names, by edits needed. */
-export function nearest(name: string, names: readonly string[]): readonly string[] {
+/**
+ * The three most similar names, by edits needed.
+ * @param most edits; absent: a third of the name
+ */
+export function nearest(name: string, names: readonly string[], most?: number): readonly string[] {
   const wanted = name.toLowerCase();
+  const limit = most ?? Math.max(2, wanted.length / 3);
   return names
     .map((candidate) => ({ candidate, edits: editsBetween(wanted, candidate.toLowerCase()) }))
-    .filter(({ edits }) => edits <= Math.max(2, wanted.length / 3))
+    .filter(({ edits }) => edits <= limit)
     .sort((a, b) => a.edits - b.edits || (a.candidate < b.candidate ? -1 : 1))
     .slice(0, 3)
     .map(({ candidate }) => candidate);

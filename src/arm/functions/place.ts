@@ -5,7 +5,9 @@
  */
 import { guidOf } from "../deterministic.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
+import { isJsonArray } from "../json.ts";
 import { isEmpty, refuse, textOf } from "./arguments.ts";
+import { formatTime } from "./dates.ts";
 
 export type Place = {
   readonly subscription: {
@@ -82,7 +84,33 @@ export const PLACE_FUNCTIONS: Readonly<Record<string, PlaceFunction>> = {
   utcnow: ([format], { now }) =>
     formatTime(now, isEmpty(format) ? "yyyyMMddTHHmmssZ" : textOf(format)),
   newguid: (_, { guidSeed }) => guidOf(["newGuid", guidSeed]),
+  // Nothing here stands in zones: numbers of zones are the same for everybody.
   pickzones: () => [],
+  tologicalzone: ([, , zone]) => textOf(zone),
+  tophysicalzone: ([, , zone]) => textOf(zone),
+  tologicalzones: ([, , zones]) => (isJsonArray(zones) ? zones : []),
+  tophysicalzones: ([, , zones]) => (isJsonArray(zones) ? zones : []),
+  managementgroup: (_, { subscription }) => ({
+    id: `/providers/Microsoft.Management/managementGroups/${subscription.tenantId}`,
+    name: subscription.tenantId,
+    type: "Microsoft.Management/managementGroups",
+    properties: { tenantId: subscription.tenantId, displayName: "Tenant Root Group" },
+  }),
+  deployer: (_, { subscription }) => ({
+    objectId: guidOf(["deployer", subscription.tenantId]),
+    tenantId: subscription.tenantId,
+    userPrincipalName: "",
+  }),
+  // Deprecated by Azure, and found in old templates that look for an api-version.
+  providers: ([namespace, type]) => {
+    const entry = (resourceType: string) => ({
+      resourceType,
+      locations: [],
+      apiVersions: ["2022-09-01"],
+    });
+    if (type === undefined) return { namespace: textOf(namespace), resourceTypes: [] };
+    return entry(textOf(type));
+  },
 };
 
 /** `[subscription], [group], type, names...`: what stands before the type is told by the slash. */
@@ -117,37 +145,4 @@ function providers(type: string, names: readonly string[]): string {
       "Give one name for each part of the type after the namespace.",
     );
   return `/providers/${namespace}/${types.map((part, index) => `${part}/${names[index]}`).join("/")}`;
-}
-
-/** The custom formats of .NET that templates use, and the standard ones d, s, u, o. */
-function formatTime(now: string, format: string): string {
-  const date = new Date(now);
-  const standard: Readonly<Record<string, string>> = {
-    d: "MM/dd/yyyy",
-    s: "yyyy-MM-ddTHH:mm:ss",
-    u: "yyyy-MM-dd HH:mm:ssZ",
-    o: "yyyy-MM-ddTHH:mm:ss.fffffffZ",
-    O: "yyyy-MM-ddTHH:mm:ss.fffffffZ",
-  };
-  const two = (value: number) => String(value).padStart(2, "0");
-  const parts: Readonly<Record<string, string>> = {
-    yyyy: String(date.getUTCFullYear()).padStart(4, "0"),
-    yy: two(date.getUTCFullYear() % 100),
-    MM: two(date.getUTCMonth() + 1),
-    M: String(date.getUTCMonth() + 1),
-    dd: two(date.getUTCDate()),
-    d: String(date.getUTCDate()),
-    HH: two(date.getUTCHours()),
-    H: String(date.getUTCHours()),
-    mm: two(date.getUTCMinutes()),
-    m: String(date.getUTCMinutes()),
-    ss: two(date.getUTCSeconds()),
-    s: String(date.getUTCSeconds()),
-    fffffff: `${String(date.getUTCMilliseconds()).padStart(3, "0")}0000`,
-    fff: String(date.getUTCMilliseconds()).padStart(3, "0"),
-  };
-  return (standard[format] ?? format).replaceAll(
-    /yyyy|yy|MM|M|dd|d|HH|H|mm|m|ss|s|f{7}|fff|'[^']*'/g,
-    (part) => parts[part] ?? part.replaceAll("'", ""),
-  );
 }

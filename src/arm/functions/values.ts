@@ -59,6 +59,7 @@ export const VALUE_FUNCTIONS: FunctionTable = {
       : values.map(scalarText).join(""),
   ),
   contains: takes(2, 2, ([container, wanted]) => {
+    if (container === null) return false;
     if (typeof container === "string") return container.includes(asText(wanted));
     if (isJsonArray(container)) return container.some((item) => same(item, wanted));
     return property(objectOf(container), textOf(wanted)) !== undefined;
@@ -111,7 +112,20 @@ export const VALUE_FUNCTIONS: FunctionTable = {
   shallowmerge: takes(1, 1, ([values]) =>
     arrayOf(values).reduce<JsonObject>((merged, next) => ({ ...merged, ...objectOf(next) }), {}),
   ),
-  indexfromend: takes(2, 2, ([value, index]) => arrayOf(value).at(-intOf(index)) ?? null),
+  indexfromend: takes(2, 2, ([value, index]) => {
+    const items = arrayOf(value);
+    const item = 0 < intOf(index) ? items.at(-intOf(index)) : undefined;
+    return item ?? refuse(`there is no item ${intOf(index)} from the end of ${items.length}`);
+  }),
+  tryindexfromend: takes(2, 2, ([value, index]) =>
+    isJsonArray(value) && 0 < intOf(index) ? (value.at(-intOf(index)) ?? null) : null,
+  ),
+  fail: takes(0, 1, ([message]) =>
+    refuse(
+      message === undefined ? "the template says fail()" : `the template says: ${asText(message)}`,
+      "Change the parameters so that the template does not decline them.",
+    ),
+  ),
   tryget: takes(2, ANY_NUMBER, ([value, ...path]) =>
     path.reduce<JsonValue>((inner, step) => {
       if (isJsonArray(inner) && typeof step === "number") return inner[step] ?? null;
@@ -144,12 +158,13 @@ function unique(items: readonly JsonValue[]): readonly JsonValue[] {
 
 /** Objects are merged into each other, everything else is replaced. */
 function merge(one: JsonObject, other: JsonObject): JsonObject {
-  const merged: Record<string, JsonValue> = { ...one };
+  const merged = new Map(Object.entries(one));
+  const spellings = new Map(Object.keys(one).map((name) => [name.toLowerCase(), name]));
   for (const [name, value] of Object.entries(other)) {
-    const spelled = Object.keys(merged).find((key) => key.toLowerCase() === name.toLowerCase());
-    const before = spelled === undefined ? undefined : merged[spelled];
-    merged[spelled ?? name] =
-      isJsonObject(before) && isJsonObject(value) ? merge(before, value) : value;
+    const spelled = spellings.get(name.toLowerCase()) ?? name;
+    const before = merged.get(spelled);
+    spellings.set(name.toLowerCase(), spelled);
+    merged.set(spelled, isJsonObject(before) && isJsonObject(value) ? merge(before, value) : value);
   }
-  return merged;
+  return Object.fromEntries(merged);
 }

@@ -15,6 +15,7 @@ import { missingOf } from "./missing.ts";
 import { type GivenParameters, undeclared } from "./parameters.ts";
 import { recognise, type Recognition } from "./recognise.ts";
 import { readTemplates, type TemplateFile } from "./templates.ts";
+import { readTerraform } from "./terraform.ts";
 import { typeResources } from "./type-resources.ts";
 import type { FileReading, Written } from "./written.ts";
 
@@ -47,6 +48,16 @@ export function readInputs(request: InputRequest): Result<ReadInputs> {
   const given = givenParameters(request, sorted.value, places);
   if (!given.ok) return given;
   const templates = templateFiles(sorted.value);
+  for (const { file, recognition } of sorted.value) {
+    if (recognition.kind !== "terraform" && recognition.kind !== "terraform-state-file") continue;
+    const { group, subscription } = targetOf(request, described);
+    const plan = readTerraform(
+      { root: recognition.root, file: file.name, group: group.name, subscription },
+      places,
+    );
+    if (!plan.ok) return plan;
+    take(plan.value);
+  }
   const target = targetOf(request, described);
   const read = readTemplates(
     {

@@ -10,7 +10,7 @@ import { knownType, KEPT_TYPES, parseResource, RUNNING_TYPES } from "../../arm/t
 import type { ParseContext } from "../../arm/types/body.ts";
 import { parseDeclared } from "../../arm/types/declared.ts";
 import { declined, found, type Problem, type Result } from "../../base/problem.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../../network/service-tags.ts";
 import type { Origin } from "./inputs.ts";
 import { originOf, partsOf, typeOfId, type Written } from "./written.ts";
 
