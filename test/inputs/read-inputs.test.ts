@@ -1,57 +1,13 @@
 /** Files of every kind read to one network, with where each rule stood. Nothing is deployed. */
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 
-import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { describeProblem, type Problem } from "../../src/base/problem.ts";
-import type { InputFile, ReadInputs } from "../../src/check/inputs/inputs.ts";
-import { readInputs } from "../../src/check/inputs/read-inputs.ts";
-import { readBeside, readCheckFiles, readParameterWords } from "../../src/cli/check-files.ts";
-
-const HERE = fileURLToPath(new URL(".", import.meta.url));
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-/** Public templates, where they stand beside the repository. */
-const PUBLIC = join(ROOT, "..", "shared", "inputs");
-
-function read(names: readonly string[], parameters: readonly string[] = []) {
-  const files = readCheckFiles(names.map((name) => (name === "-" ? name : join(HERE, name))));
-  const words = readParameterWords(parameters);
-  if (!files.ok) return files;
-  if (!words.ok) return words;
-  return readFiles(files.value, words.value);
-}
-
-function readFiles(
-  files: readonly InputFile[],
-  words: {
-    readonly parameterFiles: readonly InputFile[];
-    readonly parameterValues: Readonly<Record<string, string>>;
-  } = { parameterFiles: [], parameterValues: {} },
-) {
-  return readInputs({
-    files,
-    ...words,
-    server: [],
-    readBeside,
-    isServiceTag: (name) =>
-      /^[A-Z][A-Za-z]+(\.\w+)?$/.test(name) ? { known: name } : { nearest: ["Internet"] },
-  });
-}
-
-function readWell(names: readonly string[], parameters: readonly string[] = []): ReadInputs {
-  const result = read(names, parameters);
-  if (!result.ok) throw new Error(describeProblem(result.problem));
-  return result.value;
-}
-
-function refusal(...files: readonly InputFile[]): Problem {
-  const result = readFiles(files);
-  if (result.ok) throw new Error("it was read");
-  return result.problem;
-}
+import { describeProblem } from "../../src/base/problem.ts";
+import type { ReadInputs } from "../../src/check/inputs/inputs.ts";
+import { readCheckFiles, readParameterWords } from "../../src/cli/check-files.ts";
+import { HERE, PUBLIC, read, readFiles, readWell, refusal } from "./reading.ts";
 
 /** `name line column`, by the end of the id. */
 function placeOf({ origins }: ReadInputs, end: string): string | undefined {
@@ -420,7 +376,7 @@ describe.each(
       const origin = origins.get(key);
       if (origin === undefined) throw new Error(`${key} has no place`);
       const text = readFileSync(origin.file, "utf8").split("\n")[origin.line - 1] ?? "";
-      expect(text[origin.column - 1], name).toBe("{");
+      expect(`${name} ${text[origin.column - 1]}`).toBe(`${name} {`);
     }
   });
 });
@@ -462,92 +418,3 @@ const EXPECTED: Readonly<
     missing: 0,
   },
 };
-
-describe("whatever is given", () => {
-  const samples = [
-    "template/main.json",
-    "terraform-plan.json",
-    "az/nsg.json",
-    "az/vnet-list.json",
-    "az/ase.json",
-  ].map((name) => readFileSync(join(HERE, name), "utf8"));
-  const words = fc.constantFrom(
-    "null",
-    "[]",
-    "{}",
-    '""',
-    "-1",
-    "true",
-    '"[',
-    "[parameters('x')]",
-    "__proto__",
-    "constructor",
-    ",",
-    "}",
-    "\u0000",
-    "é",
-    "999999999999999999",
-  );
-
-  test("a cut or changed file is read or declined with a place, and nothing is thrown", () => {
-    fc.assert(
-      fc.property(
-        fc.constantFrom(...samples),
-        fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(40), words), {
-          maxLength: 4,
-        }),
-        fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
-        (sample, changes, cut) => {
-          let text = sample;
-          for (const [at, length, word] of changes) {
-            const start = Math.floor(at * text.length);
-            text = text.slice(0, start) + word + text.slice(start + length);
-          }
-          if (cut !== null) text = text.slice(0, Math.floor(cut * text.length));
-          const result = readFiles([{ name: "fuzz.json", text }]);
-          if (!result.ok) expect(describeProblem(result.problem)).toMatch(/fuzz\.json|template\//);
-        },
-      ),
-      { numRuns: 400 },
-    );
-  });
-
-  test("a value of another kind in place of one is read or declined with a place", () => {
-    const others = fc.constantFrom(
-      null,
-      1,
-      -1.5,
-      "",
-      "x",
-      true,
-      [],
-      {},
-      [null],
-      { id: 3 },
-      "[concat()]",
-    );
-    fc.assert(
-      fc.property(
-        fc.constantFrom(...samples),
-        fc.double({ min: 0, max: 1, noNaN: true }),
-        others,
-        (sample, at, other) => {
-          const root = JSON.parse(sample.replaceAll(/^\s*\/\/.*$/gm, "")) as unknown;
-          const spots: (() => void)[] = [];
-          const visit = (value: unknown): void => {
-            if (typeof value !== "object" || value === null) return;
-            for (const [key, inner] of Object.entries(value)) {
-              spots.push(() => void ((value as Record<string, unknown>)[key] = other));
-              visit(inner);
-            }
-          };
-          visit(root);
-          spots[Math.floor(at * (spots.length - 1))]?.();
-          const result = readFiles([{ name: "fuzz.json", text: JSON.stringify(root, null, 1) }]);
-          if (!result.ok) expect(describeProblem(result.problem)).toContain("fuzz.json");
-        },
-      ),
-      { numRuns: 400 },
-    );
-  });
-});
