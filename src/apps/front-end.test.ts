@@ -427,6 +427,19 @@ describe("a front end", () => {
     ).toBe(false);
   });
 
+  test("goes on as it was when it is described as none can be, and says why", async () => {
+    const backends = [await instance("w0", "127.91.0.20")];
+    const running = await start(frontEnd([site("shop", { backends })]));
+    expect(
+      await running.change(frontEnd([site("shop", { backends, hostNames: ["a b.test"] })])),
+    ).toMatchObject({ code: "FrontEndRefused" });
+    expect((await ask("shop.test")).status).toBe(200);
+    expect(
+      await running.change(frontEnd([site("shop", { backends }), site("blog", { backends })])),
+    ).toBe(true);
+    expect((await ask("blog.test")).status).toBe(200);
+  });
+
   test("says how it ended when it ends by itself, and nothing of it stays", async () => {
     const running = await start(frontEnd([]));
     place.children.at(-1)?.kill("SIGKILL");

@@ -125,7 +125,7 @@ class RunningProxy implements RunningProgram {
   };
 
   /** Changes follow each other in the order they were asked for. */
-  readonly change = (program: unknown): Promise<boolean> => {
+  readonly change = (program: unknown): Promise<boolean | Problem> => {
     const turn = this.#queue.then(() => this.#change(program as FrontEnd));
     this.#queue = turn.catch(() => undefined);
     return turn;
@@ -149,7 +149,7 @@ class RunningProxy implements RunningProgram {
     clearTimeout(hardest);
   };
 
-  async #change(next: FrontEnd): Promise<boolean> {
+  async #change(next: FrontEnd): Promise<boolean | Problem> {
     if (next.kind !== "front-end" || next.address !== this.#current.address) return false;
     const finishing = next.finishing === true;
     // One that finishes needs no news, and one that shall serve again begins anew.
@@ -161,10 +161,7 @@ class RunningProxy implements RunningProgram {
       return true;
     }
     const written = await this.#write(next);
-    if (!written.ok) {
-      this.#place.log("platform", written.problem.what);
-      return false;
-    }
+    if (!written.ok) return written.problem;
     const before = this.#current;
     this.#current = next;
     if (written.value.fingerprint === this.#fingerprint) {

@@ -139,8 +139,11 @@ export type StartProgram = (
 ) => Promise<Result<RunningProgram>>;
 
 export type RunningProgram = {
-  /** True when it took the new description over without a restart; false asks for stop and start. */
-  readonly change: (program: Program) => Promise<boolean>;
+  /**
+   * True when it took the new description over without a restart; false asks for stop and start.
+   * A problem: nothing can run as described, and what runs goes on as it was.
+   */
+  readonly change: (program: Program) => Promise<boolean | Problem>;
   readonly stop: () => Promise<void>;
   /**
    * Hosts that it leads nothing new to while something with them is under way; the name of its

@@ -31,6 +31,9 @@ const STOP_WITHIN_MS = 10_000;
 
 export class KeptProgram {
   readonly #options: KeepOptions;
+  /** As it was asked for last. */
+  #asked: Program;
+  /** As it runs and is started again: a description it refused is not among these. */
   #program: Program;
   #current: { readonly running: RunningProgram; readonly cleanUp: () => void } | undefined;
   #state: ProgramState["state"] = "starting";
@@ -46,6 +49,7 @@ export class KeptProgram {
   #turn: Promise<void> = Promise.resolve();
 
   constructor(program: Program, options: KeepOptions) {
+    this.#asked = program;
     this.#program = program;
     this.#options = options;
   }
@@ -67,14 +71,23 @@ export class KeptProgram {
     return this.#next(() => this.#attempt());
   }
 
-  /** Takes the new description over, with a new start where the program asks for one. */
+  /**
+   * Takes the new description over, with a new start where the program asks for one. One that
+   * cannot be run is told as its problem, and the program goes on as it was.
+   */
   change(program: Program): Promise<void> {
-    if (same(program, this.#program)) return Promise.resolve();
+    if (same(program, this.#asked)) return Promise.resolve();
+    this.#asked = program;
     return this.#next(async () => {
-      this.#program = program;
       const taken = await this.#current?.running.change(program).catch(() => false);
-      if (taken === true) return;
-      await this.#startAnew();
+      if (typeof taken === "object") {
+        this.#problem = taken;
+        this.#options.report(`${taken.what}; it goes on as it was`);
+        return;
+      }
+      this.#program = program;
+      if (taken === true) this.#problem = undefined;
+      else await this.#startAnew();
     });
   }
 
