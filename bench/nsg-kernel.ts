@@ -106,6 +106,7 @@ function networkWith(rules: readonly SecurityRule[]): Network {
     name: "net",
     index: 1,
     prefixes,
+    routes: [],
     subnets: [
       {
         id: "one",

@@ -29,6 +29,11 @@ export function ownRoutes(plane: ControlPlane, version: string): Hono {
     const canceled = await plane.world.cancel(context.req.param("id"));
     return answer(context, canceled, () => context.json({ status: "Canceled" }));
   });
+  routes.get("/routes", (context) =>
+    answer(context, plane.world.routesAt(query(context, "at") ?? ""), (value) =>
+      context.json({ value }),
+    ),
+  );
   routes.post("/exec", (context) => execute(context, plane));
   return routes;
 }
@@ -121,7 +126,10 @@ function readRequest(body: JsonObject): Result<Omit<RunRequest, "onOutput">> {
   const input = property(body, "input");
   if (typeof at !== "string" || at === "")
     return declined(
-      invalid('"at" names no place', "Write internet, vnet/NAME, onprem or the name of a host."),
+      invalid(
+        '"at" names no place',
+        "Write internet, vnet/NAME, onprem/NAME or the name of a host.",
+      ),
     );
   if (!isJsonArray(argv) || argv.length === 0 || !argv.every((word) => typeof word === "string"))
     return declined(invalid('"argv" is not a list of texts', 'Write ["curl", "http://..."].'));

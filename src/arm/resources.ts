@@ -56,6 +56,55 @@ export type NetworkSecurityGroup = Located & {
   readonly flushConnection: boolean;
 };
 
+/** One side of a peering: what its own network sends to and takes from the remote one. */
+export type VirtualNetworkPeering = Common & {
+  readonly type: "Microsoft.Network/virtualNetworks/virtualNetworkPeerings";
+  readonly network: Reference;
+  readonly remote: Reference;
+  readonly allowVirtualNetworkAccess: boolean;
+  /** Takes what the remote network passes on for others. */
+  readonly allowForwardedTraffic: boolean;
+  /** Lets the remote network use the gateway of this one. */
+  readonly allowGatewayTransit: boolean;
+  readonly useRemoteGateways: boolean;
+};
+
+export type VirtualNetworkGateway = Located & {
+  readonly type: "Microsoft.Network/virtualNetworkGateways";
+  readonly kind: "Vpn" | "ExpressRoute";
+  readonly subnet: Reference;
+  readonly publicIpAddress?: Reference;
+  /** The local network gateway that gets what no other one has (forced tunnelling). */
+  readonly defaultSite?: Reference;
+};
+
+/** A network on premises as a VPN gateway knows it. */
+export type LocalNetworkGateway = Located & {
+  readonly type: "Microsoft.Network/localNetworkGateways";
+  /** Static routes of the gateway. */
+  readonly prefixes: readonly Cidr[];
+  /** What its router announces by BGP. */
+  readonly announced: readonly Cidr[];
+  /** Of its device; absent: one of the world's own. */
+  readonly publicAddress?: Ipv4;
+};
+
+/** A network on premises as an ExpressRoute gateway knows it. */
+export type ExpressRouteCircuit = Located & {
+  readonly type: "Microsoft.Network/expressRouteCircuits";
+  readonly announced: readonly Cidr[];
+};
+
+/** Joins a gateway with a network on premises. */
+export type GatewayConnection = Located & {
+  readonly type: "Microsoft.Network/connections";
+  readonly kind: "IPsec" | "ExpressRoute";
+  readonly gateway: Reference;
+  /** A local network gateway, or a circuit. */
+  readonly peer: Reference;
+  readonly enableBgp: boolean;
+};
+
 /** A name for interfaces; which belong to it, they say themselves. */
 export type ApplicationSecurityGroup = Located & {
   readonly type: "Microsoft.Network/applicationSecurityGroups";
@@ -97,6 +146,8 @@ export type PublicIpAddress = Located & {
 
 export type NetworkInterface = Located & {
   readonly type: "Microsoft.Network/networkInterfaces";
+  /** What it passes on to public addresses carries its own address. */
+  readonly translates: boolean;
   readonly networkSecurityGroup?: Reference;
   readonly forwards: boolean;
   readonly configurations: readonly {
@@ -229,6 +280,11 @@ export type Resource =
   | NetworkSecurityGroup
   | SecurityRuleResource
   | ApplicationSecurityGroup
+  | VirtualNetworkPeering
+  | VirtualNetworkGateway
+  | LocalNetworkGateway
+  | ExpressRouteCircuit
+  | GatewayConnection
   | RouteTable
   | RouteResource
   | PublicIpAddress

@@ -91,6 +91,82 @@ describe("application security groups", () => {
   });
 });
 
+describe("peerings and gateways", () => {
+  const [hub, spoke] = ["hub", "spoke"].map(
+    (name) => `${GROUP}/Microsoft.Network/virtualNetworks/${name}`,
+  ) as [string, string];
+  const network = (prefix: string) => ({
+    location: "x",
+    properties: { addressSpace: { addressPrefixes: [prefix] } },
+  });
+  const towards = (id: string) => ({ properties: { remoteVirtualNetwork: { id } } });
+
+  test("a peering is Initiated until the other side has one, then Connected", () => {
+    const world = openWorld();
+    world.put(hub, network("10.1.0.0/16"));
+    world.put(spoke, network("10.2.0.0/16"));
+    const id = `${hub}/virtualNetworkPeerings/to-spoke`;
+    world.put(id, towards(spoke));
+    expect(world.show(id)).toMatchObject({
+      properties: {
+        peeringState: "Initiated",
+        allowVirtualNetworkAccess: true,
+        allowForwardedTraffic: false,
+        remoteAddressSpace: { addressPrefixes: ["10.2.0.0/16"] },
+      },
+    });
+    world.put(`${spoke}/virtualNetworkPeerings/to-hub`, towards(hub));
+    expect(world.show(id)).toMatchObject({ properties: { peeringState: "Connected" } });
+    expect(world.show(hub)).toMatchObject({
+      properties: { virtualNetworkPeerings: [{ name: "to-spoke" }] },
+    });
+  });
+
+  test("a gateway stands in a GatewaySubnet, and a shared key is kept nowhere", () => {
+    const world = openWorld();
+    const gateway = `${GROUP}/Microsoft.Network/virtualNetworkGateways/g`;
+    const body = (subnet: string) => ({
+      location: "x",
+      properties: {
+        gatewayType: "vpn",
+        ipConfigurations: [{ properties: { subnet: { id: `${hub}/subnets/${subnet}` } } }],
+      },
+    });
+    expect(world.refusal(gateway, body("ase"))?.code).toBe("InvalidGatewaySubnet");
+    world.put(gateway, body("GatewaySubnet"));
+    const connection = `${GROUP}/Microsoft.Network/connections/c`;
+    world.put(connection, {
+      location: "x",
+      properties: {
+        connectionType: "IPsec",
+        virtualNetworkGateway1: { id: gateway },
+        localNetworkGateway2: { id: `${GROUP}/Microsoft.Network/localNetworkGateways/office` },
+        sharedKey: "abc-secret",
+      },
+    });
+    expect(JSON.stringify(world.one("Microsoft.Network/connections", connection))).not.toContain(
+      "secret",
+    );
+    expect(world.show(connection)).toMatchObject({ properties: { connectionStatus: "Connected" } });
+  });
+
+  test("what a site announces is read from its tag, and a bad prefix is named", () => {
+    const world = openWorld();
+    const id = `${GROUP}/Microsoft.Network/localNetworkGateways/office`;
+    const office = (announces: string) => ({
+      location: "x",
+      tags: { "OpenASE-announces": announces },
+      properties: { localNetworkAddressSpace: { addressPrefixes: ["192.168.0.0/16"] } },
+    });
+    world.put(id, office("0.0.0.0/0, 172.16.0.0/12"));
+    expect(world.one("Microsoft.Network/localNetworkGateways", id)).toMatchObject({
+      prefixes: ["192.168.0.0/16"],
+      announced: ["0.0.0.0/0", "172.16.0.0/12"],
+    });
+    expect(world.refusal(id, office("everything"))?.what).toContain("openase-announces");
+  });
+});
+
 describe("networks", () => {
   test("a network's subnets become resources of their own, and stay when not named", () => {
     const world = openWorld();

@@ -48,6 +48,17 @@ import {
 import { parseServerFarm, renderServerFarm } from "./types/plans.ts";
 import type { RenderContext } from "./types/render.ts";
 import {
+  parseConnection,
+  parseExpressRouteCircuit,
+  parseLocalNetworkGateway,
+  parseVirtualNetworkGateway,
+  renderConnection,
+  renderExpressRouteCircuit,
+  renderLocalNetworkGateway,
+  renderVirtualNetworkGateway,
+} from "./types/gateways.ts";
+import { parsePeering, renderPeering } from "./types/peerings.ts";
+import {
   parseRoute,
   parseRouteTable,
   renderRoute,
@@ -73,6 +84,11 @@ const PARSERS: Readonly<
   "Microsoft.Resources/resourceGroups": parseResourceGroup,
   "Microsoft.Network/virtualNetworks": parseVirtualNetwork,
   "Microsoft.Network/virtualNetworks/subnets": parseSubnet,
+  "Microsoft.Network/virtualNetworks/virtualNetworkPeerings": parsePeering,
+  "Microsoft.Network/virtualNetworkGateways": parseVirtualNetworkGateway,
+  "Microsoft.Network/localNetworkGateways": parseLocalNetworkGateway,
+  "Microsoft.Network/expressRouteCircuits": parseExpressRouteCircuit,
+  "Microsoft.Network/connections": parseConnection,
   "Microsoft.Network/networkSecurityGroups": parseSecurityGroup,
   "Microsoft.Network/networkSecurityGroups/securityRules": parseSecurityRule,
   "Microsoft.Network/applicationSecurityGroups": parseApplicationSecurityGroup,
@@ -134,6 +150,16 @@ export function renderResource(resource: Resource, context: RenderContext): Json
       return renderVirtualNetwork(resource, context);
     case "Microsoft.Network/virtualNetworks/subnets":
       return renderSubnet(resource, context);
+    case "Microsoft.Network/virtualNetworks/virtualNetworkPeerings":
+      return renderPeering(resource, context);
+    case "Microsoft.Network/virtualNetworkGateways":
+      return renderVirtualNetworkGateway(resource, context);
+    case "Microsoft.Network/localNetworkGateways":
+      return renderLocalNetworkGateway(resource, context);
+    case "Microsoft.Network/expressRouteCircuits":
+      return renderExpressRouteCircuit(resource, context);
+    case "Microsoft.Network/connections":
+      return renderConnection(resource, context);
     case "Microsoft.Network/networkSecurityGroups":
       return renderSecurityGroup(resource, context);
     case "Microsoft.Network/networkSecurityGroups/securityRules":

@@ -18,8 +18,56 @@ export type Blueprint = {
   readonly tags: Readonly<Record<string, readonly Cidr[]>>;
   readonly internet: Internet;
   readonly networks: readonly Network[];
+  readonly connections: Connections;
   readonly hosts: readonly Host[];
 };
+
+/** What joins networks with one another and with sites on premises. */
+export type Connections = {
+  /** One entry for each direction of each peering that is connected. */
+  readonly peerings: readonly Peering[];
+  readonly gateways: readonly Gateway[];
+  readonly sites: readonly Site[];
+};
+
+export type Peering = {
+  /** Resource ids of networks. */
+  readonly from: string;
+  readonly into: string;
+  /** Sources that are let in on this way; everything where forwarded traffic is allowed. */
+  readonly accepts: readonly Cidr[];
+};
+
+/** A VPN or ExpressRoute gateway: a router between its network and sites. */
+export type Gateway = {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: "Vpn" | "ExpressRoute";
+  readonly network: string;
+  /** Id of its GatewaySubnet: packets from sites follow the routes of this subnet. */
+  readonly subnet: string;
+  /** Networks that reach sites through it: its own, and peers that use it. */
+  readonly usedBy: readonly string[];
+  /** What sites are told to send here: the space of all these networks. */
+  readonly advertises: readonly Cidr[];
+  /** Where it sends what: the longest prefix counts. */
+  readonly sites: readonly { readonly site: string; readonly prefixes: readonly Cidr[] }[];
+};
+
+/** A network on premises with a way of its own to the internet. */
+export type Site = {
+  /** Resource id of the local network gateway or the circuit that stands for it. */
+  readonly id: string;
+  readonly name: string;
+  /** 1.. and kept while it lives. */
+  readonly index: number;
+  /** Private space that is there; nobody else in the world has it as seen from the site. */
+  readonly prefixes: readonly Cidr[];
+  /** What it sends to the internet carries this address. */
+  readonly publicAddress: Ipv4;
+};
+
+export const NO_CONNECTIONS: Connections = { peerings: [], gateways: [], sites: [] };
 
 /** The world outside the virtual networks. Its endpoints are hosts with place "internet". */
 export type Internet = {
@@ -38,6 +86,8 @@ export type Network = {
   /** 1.. and kept while the network lives: kernel objects are named after it. */
   readonly index: number;
   readonly prefixes: readonly Cidr[];
+  /** Of those who stand in no subnet: the platform's own and learned ones. */
+  readonly routes: readonly Route[];
   readonly subnets: readonly Subnet[];
   readonly publicAddresses: readonly PublicAddress[];
   readonly translations: readonly Translation[];
@@ -86,7 +136,9 @@ export type Place =
   /** A host of the world outside, on one public address. */
   | { readonly kind: "internet"; readonly address: Ipv4 }
   /** Stands in a network but in no subnet: a visitor's place, subject to no group. */
-  | { readonly kind: "visitor"; readonly network: string; readonly address: Ipv4 };
+  | { readonly kind: "visitor"; readonly network: string; readonly address: Ipv4 }
+  /** On premises. `site` is the id of a site. */
+  | { readonly kind: "site"; readonly site: string; readonly address: Ipv4 };
 
 export type Host = {
   /** Unique in the world, lower case, at most 60 characters: `demo-front-end-0`. */

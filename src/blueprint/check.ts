@@ -34,7 +34,9 @@ export const INVARIANTS: Readonly<Record<string, (blueprint: Blueprint) => reado
       ].map((address) => `${id} ${address}`),
     );
     const held = hosts.map(({ place }) =>
-      place.kind === "internet" ? `internet ${place.address}` : `${place.network} ${place.address}`,
+      "network" in place
+        ? `${place.network} ${place.address}`
+        : `${place.kind === "site" ? place.site : "internet"} ${place.address}`,
     );
     return repeated([...held, ...balancers]);
   },

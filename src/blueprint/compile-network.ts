@@ -26,46 +26,77 @@ export function compileNetwork(
   wanted: Wanted,
   ledger: LedgerDraft,
   network: ResourceOf<"Microsoft.Network/virtualNetworks">,
-  members: GroupMembers,
+  { members, neighbourhood }: Surroundings,
 ): Omit<Network, "publicAddresses" | "translations"> {
   const subnets = declared
     .all("Microsoft.Network/virtualNetworks/subnets")
     .filter((subnet) => subnet.network.key === network.key)
-    .map((subnet) => compileSubnet(declared, wanted, ledger, network, subnet, members));
+    .map((subnet) =>
+      compileSubnet(declared, wanted, ledger.number(`subnet of ${network.key}`, subnet.key), {
+        ...{ network, subnet, members, neighbourhood },
+      }),
+    );
   return {
     id: network.id,
     name: network.name,
     index: ledger.number("network", network.key),
     prefixes: network.prefixes,
+    routes: effectiveRoutes({ prefixes: network.prefixes, userRoutes: [], ...neighbourhood }),
     subnets,
   };
 }
 
+/** What one network knows of others. */
+export type Neighbourhood = {
+  readonly peered: readonly { readonly network: string; readonly prefixes: readonly Cidr[] }[];
+  /** What gateways it uses were told. */
+  readonly learned: readonly Cidr[];
+};
+
+/** What a network's subnets are made of, beside the network itself. */
+export type Surroundings = {
+  readonly members: GroupMembers;
+  readonly neighbourhood: Neighbourhood;
+};
+
 function compileSubnet(
   declared: Declared,
   wanted: Wanted,
-  ledger: LedgerDraft,
-  network: ResourceOf<"Microsoft.Network/virtualNetworks">,
-  subnet: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">,
-  members: GroupMembers,
+  index: number,
+  {
+    network: { prefixes },
+    subnet,
+    members,
+    neighbourhood: { peered, learned },
+  }: Surroundings & {
+    readonly network: ResourceOf<"Microsoft.Network/virtualNetworks">;
+    readonly subnet: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">;
+  },
 ): Subnet {
-  const userRoutes = userRoutesOf(declared, wanted, subnet);
+  const table = declared.find("Microsoft.Network/routeTables", subnet.routeTable?.key);
+  const userRoutes = userRoutesOf(declared, wanted, table?.key);
   const [realised] = virtualNetworkReadings({
-    prefixes: network.prefixes,
-    peered: [],
-    onPremises: [],
+    prefixes,
+    peered: peered.flatMap((other) => other.prefixes),
+    onPremises: learned,
     userRoutes,
   });
+  // A gateway itself always knows what it learned.
+  const isClosed = table?.disableBgpRoutePropagation === true && !isGatewaySubnet(subnet.name);
   return {
     id: subnet.id,
     name: subnet.name,
-    index: ledger.number(`subnet of ${network.key}`, subnet.key),
+    index,
     prefix: subnet.prefix,
     virtualNetwork: realised.prefixes,
     flushConnection: false,
     ...gateOf(declared, subnet.networkSecurityGroup?.key, members),
-    routes: effectiveRoutes({ prefixes: network.prefixes, userRoutes }),
+    routes: effectiveRoutes({ prefixes, userRoutes, peered, learned: isClosed ? [] : learned }),
   };
+}
+
+function isGatewaySubnet(name: string): boolean {
+  return name.toLowerCase() === "gatewaysubnet";
 }
 
 /** Addresses of the interfaces in each application security group, by its key. */
@@ -111,16 +142,16 @@ function rulesOf(
 function userRoutesOf(
   declared: Declared,
   wanted: Wanted,
-  subnet: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">,
+  table: string | undefined,
 ): readonly UserRoute[] {
-  const table = declared.find("Microsoft.Network/routeTables", subnet.routeTable?.key);
   return declared
     .all("Microsoft.Network/routeTables/routes")
-    .filter((route) => table !== undefined && route.table.key === table.key)
+    .filter((route) => route.table.key === table)
     .flatMap(({ name, destination, nextHop, table: { id } }) => {
-      const to =
-        destination.kind === "prefix" ? [destination.prefix] : (wanted.tag(destination.tag) ?? []);
-      return to.map((prefix) => ({ name, prefix, nextHop, table: id }));
+      if (destination.kind === "prefix")
+        return [{ name, prefix: destination.prefix, nextHop, table: id }];
+      const { tag } = destination;
+      return (wanted.tag(tag) ?? []).map((prefix) => ({ name, prefix, nextHop, table: id, tag }));
     });
 }
 

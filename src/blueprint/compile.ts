@@ -23,6 +23,7 @@ import type {
   PublicAddress,
   Translation,
 } from "./blueprint.ts";
+import { compileConnections, siteVisitors } from "./compile-connections.ts";
 import { compileEnvironment, publicAddress } from "./compile-environment.ts";
 import {
   compileNetwork,
@@ -51,9 +52,12 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
   const problems: Record<string, Problem> = {};
   const machines = compileMachines(declared, ledger, problems);
   const members = membersOf(machines);
+  const { connections, of: neighbourhoodOf } = compileConnections(declared, ledger);
   const networks = declared.all("Microsoft.Network/virtualNetworks").map((network) => ({
     key: network.key,
-    ...compileNetwork(declared, wanted, ledger, network, members),
+    ...compileNetwork(declared, wanted, ledger, network, {
+      ...{ members, neighbourhood: neighbourhoodOf(network.key) },
+    }),
   }));
   const environments = declared
     .all("Microsoft.Web/hostingEnvironments")
@@ -97,11 +101,13 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
       names,
     },
     networks: full,
+    connections,
     hosts: [
       ...endpointHosts(wanted, dependencies, names, compileZones(declared, machines)),
       ...networks.flatMap((network) =>
         visitorOf(ledger, network, dnsServersOf(declared, network.key)),
       ),
+      ...siteVisitors(connections.sites),
       ...machineHosts,
       ...environments.flatMap(({ hosts }) => hosts),
     ],
@@ -238,7 +244,6 @@ type MachineSketch = Pick<
 function machinesIn(declared: Declared): readonly MachineSketch[] {
   const interfaces = declared.all("Microsoft.Network/networkInterfaces").map((machine) => ({
     ...machine,
-    translates: false,
     group: machine.networkSecurityGroup?.key,
     memberOf: machine.configurations.flatMap(({ applicationSecurityGroups }) =>
       applicationSecurityGroups.map(({ key }) => key),

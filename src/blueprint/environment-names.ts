@@ -58,7 +58,7 @@ export function describeMissing(
 
 function networkOf(blueprint: Blueprint, environment: string): Network | undefined {
   const place = blueprint.hosts.find((host) => host.environment === environment)?.place;
-  if (place === undefined || place.kind === "internet") return undefined;
+  if (place === undefined || !("network" in place)) return undefined;
   return blueprint.networks.find(({ id }) => id === place.network);
 }
 

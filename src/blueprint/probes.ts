@@ -192,6 +192,6 @@ function answersKeepAlive({ programs }: Host): boolean {
 
 function networkOf(blueprint: Blueprint, host: Host | undefined): Network | undefined {
   const place = host?.place;
-  if (place === undefined || place.kind === "internet") return undefined;
+  if (place === undefined || !("network" in place)) return undefined;
   return blueprint.networks.find(({ id }) => id === place.network);
 }

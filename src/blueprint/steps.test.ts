@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { sketch, wanted } from "../../test/support/resources.ts";
-import type { Blueprint } from "./blueprint.ts";
+import { NO_CONNECTIONS, type Blueprint } from "./blueprint.ts";
 import { compile } from "./compile.ts";
 import { EMPTY_LEDGER } from "./ledger.ts";
 import { planSteps, same, type Standing, type Step } from "./steps.ts";
 
-const NOTHING: Standing = { tags: {}, networks: [], hosts: [] };
+const NOTHING: Standing = { tags: {}, networks: [], connections: NO_CONNECTIONS, hosts: [] };
 const blueprintOf = (instances: number, kind: "External" | "Internal" = "External") =>
   compile(wanted(sketch({ instances, kind })), EMPTY_LEDGER, 1).blueprint;
 
@@ -26,6 +26,8 @@ function after(standing: Standing, steps: readonly Step[]): Standing {
         const network = { ...step.network, translations: before?.translations ?? [] };
         return { ...now, networks: [...withoutNetwork(network.id), network] };
       }
+      case "put-connections":
+        return { ...now, connections: step.connections };
       case "put-host":
         return { ...now, hosts: [...withoutHost(step.host.name), { host: step.host }] };
       case "put-translations": {

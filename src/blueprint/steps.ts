@@ -4,13 +4,15 @@
  * Closed until opened: a network's gates stand before its hosts, its translations come after
  * them. Old hosts go only when no proxy and no translation leads to them any more.
  */
-import type { Blueprint, Host, Internet, Network, Translation } from "./blueprint.ts";
+import type { Blueprint, Connections, Host, Internet, Network, Translation } from "./blueprint.ts";
 
 export type Step =
   | { readonly do: "put-tags"; readonly tags: Readonly<Record<string, readonly string[]>> }
   | { readonly do: "put-internet"; readonly internet: Internet }
   /** Router, edge, gates, routes and source translation. Translations stay as they are. */
   | { readonly do: "put-network"; readonly network: Network }
+  /** Links between networks and sites, all of them. Those of networks that do not stand wait. */
+  | { readonly do: "put-connections"; readonly connections: Connections }
   | { readonly do: "put-host"; readonly host: Host }
   | {
       readonly do: "put-translations";
@@ -25,6 +27,7 @@ export type Standing = {
   readonly tags: Readonly<Record<string, readonly string[]>>;
   readonly internet?: Internet;
   readonly networks: readonly Network[];
+  readonly connections: Connections;
   readonly hosts: readonly { readonly host: Host }[];
 };
 
@@ -59,6 +62,9 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
       ? []
       : [{ do: "put-internet", internet: blueprint.internet }],
     networkChanged.map((network) => ({ do: "put-network", network })),
+    same(standing.connections, blueprint.connections)
+      ? []
+      : [{ do: "put-connections", connections: blueprint.connections }],
     moved.map(({ name }) => ({ do: "remove-host", name })),
     ...inTurns(
       changed.filter((host) => !leadsToOthers(host)),

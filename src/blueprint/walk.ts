@@ -1,19 +1,22 @@
 /**
  * Walks one packet through a blueprint, gate by gate, as the law has it.
  *
- * The same way a fabric takes it: outbound gate of the sender, route, appliances, edge or
- * balancer, inbound gate of the receiver, and the way back. Nothing is sent.
+ * The same way a fabric takes it: outbound gate of the sender, route, appliances, peerings,
+ * gateways, edge or balancer, inbound gate of the receiver. The way back is in walk-reply.ts.
+ * Nothing is sent.
  */
 import { PLATFORM_ADDRESS } from "../environment/ports.ts";
 import { compileRules, type Evaluate } from "../network/evaluate.ts";
 import type { Packet } from "../network/packet-set.ts";
 import { contains, type Ipv4 } from "../network/prefix.ts";
 import type { Route } from "../network/route.ts";
-import { isPrivate, selectRoute } from "../network/select-route.ts";
+import { isPrivate } from "../network/select-route.ts";
 import type { Direction, IpProtocol } from "../network/rule.ts";
-import type { Blueprint, Host, Network, Subnet, Translation } from "./blueprint.ts";
+import type { Blueprint, Host, Network, Peering, Site, Subnet, Translation } from "./blueprint.ts";
 import type { Probe } from "./probes.ts";
+import { describeRoute, subnetOf, Topology, type Onward } from "./topology.ts";
 import { listenerAt } from "./walk-listeners.ts";
+import { MOST_HOPS, replyFrom, replyFromSite, type Lost, type Reply } from "./walk-reply.ts";
 
 export type Flow = {
   readonly from:
@@ -28,7 +31,7 @@ export type Flow = {
 
 /** Who decided about a packet. */
 export type Decider = {
-  readonly kind: "rule" | "route" | "balancer" | "host" | "program";
+  readonly kind: "rule" | "route" | "balancer" | "peering" | "gateway" | "host" | "program";
   readonly name: string;
   /** Resource id of the group or table, where there is one. */
   readonly id?: string;
@@ -46,8 +49,6 @@ export type Walk = {
   readonly stoppedBy?: Decider;
 };
 
-/** Appliances that pass a packet on to one another at most; more is a loop. */
-const MOST_HOPS = 8;
 /** A port for questions in which the client's does not matter. */
 const CLIENT_PORT = 50_000;
 
@@ -59,7 +60,8 @@ export function walk(blueprint: Blueprint, flow: Flow): Walk {
 /** For many flows through one blueprint: each gate is compiled once. */
 export function openWalk(blueprint: Blueprint): (flow: Flow) => Walk {
   const gates = new Map<Subnet | Host, Evaluate>();
-  return (flow) => new Walker(blueprint, flow, gates).walk();
+  const topology = new Topology(blueprint);
+  return (flow) => new Walker(topology, flow, gates).walk();
 }
 
 /** What stops a probe; undefined when the law lets it pass. */
@@ -79,30 +81,48 @@ export function flowOf(probe: Probe): Flow {
 }
 
 class Walker {
-  readonly #blueprint: Blueprint;
+  readonly #topology: Topology;
   readonly #flow: Flow;
   readonly #gates: Map<Subnet | Host, Evaluate>;
   readonly #steps: WalkStep[] = [];
+  /** Networks whose router has seen the flow: it is balanced on its first way in only. */
+  readonly #seen = new Set<string>();
+  /** Where the source address was exchanged: a reply must find back from each of them. */
+  readonly #exchanges: Exchange[] = [];
 
-  constructor(blueprint: Blueprint, flow: Flow, gates: Map<Subnet | Host, Evaluate>) {
-    this.#blueprint = blueprint;
+  constructor(topology: Topology, flow: Flow, gates: Map<Subnet | Host, Evaluate>) {
+    this.#topology = topology;
     this.#flow = flow;
     this.#gates = gates;
   }
 
   walk(): Walk {
+    const walked = this.#there();
+    if (!walked.delivered) return walked;
+    for (const exchange of this.#exchanges) {
+      const reply = this.#replyTo(exchange.source);
+      const lost =
+        exchange.at === "site"
+          ? replyFromSite(reply, exchange.site)
+          : replyFrom(reply, exchange.network, exchange.subnet);
+      if (lost !== undefined) return this.#stopByLoss(lost);
+    }
+    return walked;
+  }
+
+  #there(): Walk {
     const { from } = this.#flow;
     switch (from.kind) {
       case "internet":
         return this.#fromOutside(from.address);
       case "load-balancer": {
-        const network = this.#network(from.network);
+        const network = this.#topology.network(from.network);
         if (network === undefined)
           return this.#stop("host", from.network, "the network does not exist");
         return this.#deliver(network, PLATFORM_ADDRESS as Ipv4, this.#flow.to, this.#flow.toPort);
       }
       case "host": {
-        const host = this.#blueprint.hosts.find(({ name }) => name === from.name);
+        const host = this.#topology.host(from.name);
         if (host === undefined)
           return this.#stop("host", from.name, `the host ${from.name} does not exist`);
         return this.#fromHost(host);
@@ -111,78 +131,158 @@ class Walker {
   }
 
   #fromHost(host: Host): Walk {
-    if (host.place.kind === "internet") return this.#fromOutside(host.place.address);
-    const network = this.#network(host.place.network);
+    const { place } = host;
+    if (place.kind === "internet") return this.#fromOutside(place.address);
+    if (place.kind === "site") return this.#fromSite(place.site, place.address);
+    const network = this.#topology.network(place.network);
     if (network === undefined) return this.#stop("host", host.name, "its network does not exist");
-    const source = host.place.address;
-    if (host.place.kind === "visitor") return this.#inside(network, source, undefined, 0);
-    const subnetId = host.place.subnet;
-    const subnet = network.subnets.find(({ id }) => id === subnetId);
+    if (place.kind === "visitor") return this.#inside(network, place.address, undefined, 0);
+    const subnet = subnetOf(network, host);
     if (subnet === undefined) return this.#stop("host", host.name, "its subnet does not exist");
-    const refused = this.#outbound(subnet, host, source);
-    return refused ?? this.#inside(network, source, subnet, 0);
+    const refused = this.#outbound(subnet, host, place.address);
+    return refused ?? this.#inside(network, place.address, subnet, 0);
   }
 
-  /** From a host's router on: its subnet's routes, appliances, the edge. */
+  /** From a host's router on: its subnet's routes, appliances, peers, gateways, the edge. */
   #inside(network: Network, source: Ipv4, subnet: Subnet | undefined, hops: number): Walk {
     const { to, toPort } = this.#flow;
     if (to === PLATFORM_ADDRESS) return this.#atOutside(to);
-    const balancer = translationAt(network, "router", to, toPort, this.#flow.protocol);
-    const route = subnet === undefined ? undefined : selectRoute(subnet.routes, to);
-    const local = network.prefixes.some((prefix) => contains(prefix, to));
-    const kind = route?.nextHop.kind ?? (local ? "VnetLocal" : "Internet");
+    const { route, onward } = this.#topology.onward(network, subnet, to);
     // Routes are asked for the address the sender wrote; one that leads elsewhere passes the balancer by.
-    if (balancer !== undefined && kind === "VnetLocal" && hops === 0)
-      return this.#translated(network, source, balancer);
+    const balancer = onward.kind === "local" ? this.#balancerOf(network, to, toPort) : undefined;
+    this.#seen.add(network.id);
+    if (balancer !== undefined) return this.#translated(network, source, balancer);
     if (route !== undefined)
       this.#steps.push({
         at: subnet?.name ?? network.name,
-        what: `route ${route.prefix} -> ${kind}`,
+        what: `route ${route.prefix} -> ${route.nextHop.kind}`,
         decidedBy: routeDecider(route, to),
       });
-    switch (kind) {
-      case "VnetLocal":
-        return this.#replyInside(network, to, source, this.#deliver(network, source, to, toPort));
-      case "Internet":
+    switch (onward.kind) {
+      case "local":
+        return this.#answered(network, source, to, this.#deliver(network, source, to, toPort));
+      case "peer":
+        return this.#intoPeer(onward, source);
+      case "edge":
         return this.#leave(network, source);
-      case "VirtualAppliance":
-        return this.#viaAppliance(network, source, route, hops);
-      case "None":
-      case "VirtualNetworkGateway":
-        return this.#stopByRoute(route, to);
+      case "appliance":
+        return this.#viaAppliance(route, onward, source, hops);
+      case "gateway":
+        return this.#viaGateway(onward, source, hops);
+      case "nowhere":
+        return this.#stopByRoute(route, to, onward.because);
     }
   }
 
-  #viaAppliance(network: Network, source: Ipv4, route: Route | undefined, hops: number): Walk {
-    if (route === undefined || route.nextHop.kind !== "VirtualAppliance")
-      return this.#stopByRoute(route, source);
-    const { address } = route.nextHop;
-    const appliance = this.#hostAt(network, address);
-    if (appliance !== undefined && address === this.#flow.to)
-      return this.#replyInside(
-        network,
-        address,
-        source,
-        this.#deliver(network, source, address, this.#flow.toPort),
+  /** An internal balancer that a flow meets when it comes into a network for the first time. */
+  #balancerOf(network: Network, to: Ipv4, toPort: number): Translation | undefined {
+    if (this.#seen.has(network.id)) return undefined;
+    return translationAt(network, "router", to, toPort, this.#flow.protocol);
+  }
+
+  #intoPeer({ network, peering }: Extract<Onward, { kind: "peer" }>, source: Ipv4): Walk {
+    const { to, toPort } = this.#flow;
+    const refused = this.#refusedByPeering(peering, network, source);
+    if (refused !== undefined) return refused;
+    const balancer = this.#balancerOf(network, to, toPort);
+    this.#seen.add(network.id);
+    if (balancer !== undefined) return this.#translated(network, source, balancer);
+    return this.#answered(network, source, to, this.#deliver(network, source, to, toPort));
+  }
+
+  #refusedByPeering(peering: Peering, into: Network, source: Ipv4): Walk | undefined {
+    const from = this.#topology.network(peering.from)?.name ?? peering.from;
+    if (peering.accepts.some((prefix) => contains(prefix, source))) {
+      this.#steps.push({ at: into.name, what: `comes in by the peering with ${from}` });
+      return undefined;
+    }
+    return this.#stop(
+      "peering",
+      into.name,
+      `${into.name} does not allow traffic that ${from} forwards (allowForwardedTraffic), and ${source} is not an address of ${from}`,
+      into.id,
+    );
+  }
+
+  #viaAppliance(
+    route: Route | undefined,
+    { network, subnet, host, peering }: Extract<Onward, { kind: "appliance" }>,
+    source: Ipv4,
+    hops: number,
+  ): Walk {
+    const { to, toPort } = this.#flow;
+    const { address } = host.place;
+    if (!host.forwards && address !== to)
+      return this.#stopByRoute(route, to, `${host.name} does not forward`);
+    const refused = peering && this.#refusedByPeering(peering, network, source);
+    if (refused !== undefined) return refused;
+    this.#seen.add(network.id);
+    if (address === to)
+      return this.#answered(network, source, address, this.#deliver(network, source, to, toPort));
+    if (MOST_HOPS <= hops) return this.#stopByRoute(route, to, "the packet goes round in circles");
+    this.#steps.push({ at: host.name, what: "passed on" });
+    const onward = host.translates === true && !isPrivate(to) ? address : source;
+    if (onward !== source) this.#exchanges.push({ at: "appliance", network, subnet, source });
+    const denied =
+      this.#inbound(subnet, host, source, to, toPort) ?? this.#outbound(subnet, host, onward);
+    return denied ?? this.#inside(network, onward, subnet, hops + 1);
+  }
+
+  #viaGateway(
+    { gateway, peering }: Extract<Onward, { kind: "gateway" }>,
+    source: Ipv4,
+    hops: number,
+  ): Walk {
+    const home = this.#topology.network(gateway.network);
+    const refused = peering && home && this.#refusedByPeering(peering, home, source);
+    if (refused !== undefined) return refused;
+    this.#seen.add(gateway.network);
+    const { to } = this.#flow;
+    const site = this.#topology.siteBehind(gateway, to);
+    if (site === undefined)
+      return this.#stop(
+        "gateway",
+        gateway.name,
+        `${gateway.name} knows no way to ${to}`,
+        gateway.id,
       );
-    if (appliance === undefined || !appliance.forwards || appliance.place.kind !== "subnet")
-      return this.#stopByRoute(
-        route,
-        this.#flow.to,
-        appliance === undefined ? "no host has that address" : `${appliance.name} does not forward`,
-      );
+    this.#steps.push({ at: gateway.name, what: `sent to ${site.name}` });
+    const host = this.#topology.atSite(site, to);
+    if (host !== undefined) {
+      const walked = this.#arrive(host, this.#flow.toPort);
+      const lost = walked.delivered ? replyFromSite(this.#replyTo(source), site) : undefined;
+      return lost === undefined ? walked : this.#stopByLoss(lost);
+    }
     if (MOST_HOPS <= hops)
-      return this.#stopByRoute(route, this.#flow.to, "the packet goes round in circles");
-    this.#steps.push({ at: appliance.name, what: "passed on" });
-    const subnetId = appliance.place.subnet;
-    const subnet = network.subnets.find(({ id }) => id === subnetId);
-    if (subnet === undefined)
-      return this.#stop("host", appliance.name, "its subnet does not exist");
-    const onward = appliance.translates === true && !isPrivate(this.#flow.to) ? address : source;
-    const refused =
-      this.#inbound(subnet, appliance, source, this.#flow.to, this.#flow.toPort) ??
-      this.#outbound(subnet, appliance, onward);
-    return refused ?? this.#inside(network, onward, subnet, hops + 1);
+      return this.#stop("gateway", gateway.name, "the packet goes round in circles", gateway.id);
+    return this.#inBySite(site, source, hops + 1) ?? this.#leaveSite(site, source);
+  }
+
+  /** From a site into a network by a gateway; undefined: the site knows none that leads there. */
+  #inBySite(site: Site, source: Ipv4, hops: number): Walk | undefined {
+    const into = this.#topology.inBySite(site, this.#flow.to);
+    if (into === undefined) return undefined;
+    this.#steps.push({ at: site.name, what: `sent to ${into.gateway.name}` });
+    return this.#inside(into.network, source, into.subnet, hops);
+  }
+
+  #fromSite(id: string, source: Ipv4): Walk {
+    const { to } = this.#flow;
+    const site = this.#topology.site(id);
+    if (site === undefined) return this.#stop("host", id, "the site does not exist");
+    const host = this.#topology.atSite(site, to);
+    if (host !== undefined) return this.#arrive(host, this.#flow.toPort);
+    return this.#inBySite(site, source, 0) ?? this.#leaveSite(site, undefined);
+  }
+
+  /** @param source of what came in by a gateway; undefined: it began at the site */
+  #leaveSite(site: Site, source: Ipv4 | undefined): Walk {
+    const { to } = this.#flow;
+    if (isPrivate(to) || site.prefixes.some((prefix) => contains(prefix, to)))
+      return this.#stop("host", site.name, `nobody at ${site.name} has the address ${to}`);
+    this.#steps.push({ at: site.name, what: `leaves as ${site.publicAddress}` });
+    if (source !== undefined) this.#exchanges.push({ at: "site", site, source });
+    return this.#fromOutside(site.publicAddress);
   }
 
   /** Out by the edge, with a public source address. */
@@ -203,7 +303,7 @@ class Walker {
   /** From the world outside to an endpoint or through a VIP. */
   #fromOutside(source: Ipv4): Walk {
     const { to, toPort, protocol } = this.#flow;
-    for (const network of this.#blueprint.networks) {
+    for (const network of this.#topology.blueprint.networks) {
       const balancer = translationAt(network, "edge", to, toPort, protocol);
       if (balancer !== undefined) return this.#translated(network, source, balancer);
       if (network.publicAddresses.some(({ address }) => address === to))
@@ -215,9 +315,7 @@ class Walker {
 
   /** At a host that stands in no network: of the internet, or the platform's own. */
   #atOutside(to: Ipv4): Walk {
-    const host = this.#blueprint.hosts.find(
-      ({ place }) => place.kind === "internet" && place.address === to,
-    );
+    const host = this.#topology.outside(to);
     if (host !== undefined) return this.#arrive(host, this.#flow.toPort);
     return this.#stop("host", to, `nobody on the internet has the address ${to}`);
   }
@@ -228,6 +326,7 @@ class Walker {
       at: translation.at === "edge" ? `edge of ${network.name}` : network.name,
       what: `${address}:${port} is balanced`,
     });
+    this.#seen.add(network.id);
     const walks = translation.targets.map((target) => {
       if (source === target.address)
         return this.#stop(
@@ -254,49 +353,69 @@ class Walker {
     at: Translation["at"],
   ): Walk {
     const subnet = network.subnets.find(({ prefix }) => contains(prefix, replier));
-    const route = subnet && selectRoute(subnet.routes, client);
-    if (!walked.delivered || route === undefined) return walked;
-    const { nextHop } = route;
-    const straight =
-      at === "edge"
-        ? nextHop.kind === "Internet"
-        : nextHop.kind === "VnetLocal" ||
-          (nextHop.kind === "VirtualAppliance" && nextHop.address === client);
-    if (straight) return walked;
-    return this.#stop(
-      "route",
-      route.name,
-      `the reply to ${client} leaves by another path: ${describeRoute(route)}`,
-      route.table,
-    );
+    if (!walked.delivered || subnet === undefined) return walked;
+    const { route, onward } = this.#topology.onward(network, subnet, client);
+    if (route === undefined) return walked;
+    const astray = () =>
+      this.#stop(
+        "route",
+        route.name,
+        `the reply to ${client} leaves by another path: ${describeRoute(route)}`,
+        route.table,
+      );
+    if (at === "edge") return onward.kind === "edge" ? walked : astray();
+    const roundabout =
+      onward.kind === "appliance" &&
+      onward.network.id === network.id &&
+      onward.host.place.address !== client;
+    if (roundabout || onward.kind === "edge" || onward.kind === "nowhere") return astray();
+    return this.#answered(network, client, replier, walked);
   }
 
-  /** A reply inside the network passes all gates, and follows the routes of the replier's subnet. */
-  #replyInside(network: Network, replier: Ipv4, client: Ipv4, walked: Walk): Walk {
-    let subnet = network.subnets.find(({ prefix }) => contains(prefix, replier));
-    for (let hops = 0; walked.delivered && subnet !== undefined; hops += 1) {
-      const route = selectRoute(subnet.routes, client);
-      if (route === undefined || route.nextHop.kind === "VnetLocal") return walked;
-      const lost = (because: string) =>
-        this.#stop(
-          "route",
-          route.name,
-          `the reply to ${client} is lost by ${describeRoute(route)}${because}`,
-          route.table,
-        );
-      if (route.nextHop.kind !== "VirtualAppliance") return lost("");
-      const appliance = this.#hostAt(network, route.nextHop.address);
-      if (appliance?.place.address === client) return walked;
-      if (appliance?.forwards !== true) return lost(", and no host there forwards");
-      if (MOST_HOPS <= hops) return lost(", and goes round in circles");
-      subnet = subnetOf(network, appliance);
-    }
-    return walked;
+  /** A reply inside follows the routes of the replier's subnet. */
+  #answered(network: Network, client: Ipv4, replier: Ipv4, walked: Walk): Walk {
+    const subnet = network.subnets.find(({ prefix }) => contains(prefix, replier));
+    if (!walked.delivered || subnet === undefined) return walked;
+    const lost = replyFrom(this.#replyTo(client), network, subnet);
+    return lost === undefined ? walked : this.#stopByLoss(lost);
+  }
+
+  #replyTo(client: Ipv4): Reply {
+    return {
+      topology: this.#topology,
+      client,
+      refusal: ({ network, subnet, host }) =>
+        this.#refusedOnTheWayBack(network, subnet, host, client),
+    };
+  }
+
+  /** To a network that did not see the flow, a datagram that answers is the first of another one. */
+  #refusedOnTheWayBack(
+    network: Network,
+    subnet: Subnet,
+    appliance: Host,
+    client: Ipv4,
+  ): string | undefined {
+    if (this.#seen.has(network.id) || this.#flow.protocol === "Tcp") return undefined;
+    const { to, toPort, fromPort } = this.#flow;
+    const packet = {
+      from: to,
+      to: client,
+      protocol: "Udp",
+      fromPort: toPort,
+      toPort: fromPort,
+    } as const;
+    const refused =
+      this.#gate(subnet, subnet, "Inbound", packet) ??
+      this.#gate(subnet, appliance, "Inbound", packet) ??
+      this.#gate(subnet, appliance, "Outbound", packet) ??
+      this.#gate(subnet, subnet, "Outbound", packet);
+    return refused?.stoppedBy?.sentence;
   }
 
   /** To a host of the network, through its subnet's inbound gate. */
   #deliver(network: Network, source: Ipv4, to: Ipv4, toPort: number): Walk {
-    const host = this.#hostAt(network, to);
+    const host = this.#topology.hostAt(network, to);
     const subnet = network.subnets.find(({ prefix }) => contains(prefix, to));
     if (subnet !== undefined) {
       const refused = this.#inbound(subnet, host, source, to, toPort);
@@ -341,7 +460,7 @@ class Walker {
       compileRules(at.rules, {
         virtualNetwork: subnet.virtualNetwork,
         platformAddress: PLATFORM_ADDRESS as Ipv4,
-        published: (tag) => this.#blueprint.tags[tag],
+        published: (tag) => this.#topology.blueprint.tags[tag],
       });
     this.#gates.set(at, evaluate);
     const decided = evaluate(direction, packet);
@@ -386,29 +505,25 @@ class Walker {
     return this.#stop("route", route?.name ?? "none", sentence, route?.table);
   }
 
+  #stopByLoss({ route, sentence }: Lost): Walk {
+    return this.#stop("route", route?.name ?? "none", sentence, route?.table);
+  }
+
   #stop(kind: Decider["kind"], name: string, sentence: string, id?: string): Walk {
     const stoppedBy: Decider = { kind, name, sentence, ...(id === undefined ? {} : { id }) };
     this.#steps.push({ at: name, what: sentence, decidedBy: stoppedBy });
     return { delivered: false, steps: [...this.#steps], stoppedBy };
   }
-
-  #network(id: string): Network | undefined {
-    return this.#blueprint.networks.find((network) => network.id === id);
-  }
-
-  #hostAt(network: Network, address: Ipv4): Host | undefined {
-    return this.#blueprint.hosts.find(
-      ({ place }) =>
-        place.kind !== "internet" && place.network === network.id && place.address === address,
-    );
-  }
 }
 
-function subnetOf(network: Network, { place }: Host): Subnet | undefined {
-  return place.kind === "subnet"
-    ? network.subnets.find(({ id }) => id === place.subnet)
-    : undefined;
-}
+type Exchange =
+  | {
+      readonly at: "appliance";
+      readonly network: Network;
+      readonly subnet: Subnet;
+      readonly source: Ipv4;
+    }
+  | { readonly at: "site"; readonly site: Site; readonly source: Ipv4 };
 
 function translationAt(
   network: Network,
@@ -434,12 +549,4 @@ function routeDecider(route: Route, to: Ipv4): Decider {
     sentence,
     ...(route.table === undefined ? {} : { id: route.table }),
   };
-}
-
-/** For example `route Out (0.0.0.0/0 -> VirtualAppliance 10.0.2.4) of demo-routes`. */
-function describeRoute({ name, prefix, nextHop, table }: Route): string {
-  const hop =
-    nextHop.kind === "VirtualAppliance" ? `${nextHop.kind} ${nextHop.address}` : nextHop.kind;
-  const of = table === undefined ? "" : ` of ${table.split("/").at(-1) ?? table}`;
-  return `route ${name} (${prefix} -> ${hop})${of}`;
 }

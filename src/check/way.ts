@@ -224,8 +224,7 @@ function piecesOf(
 
 export function hostAt(blueprint: Blueprint, network: Network, address: Ipv4): Host | undefined {
   return blueprint.hosts.find(
-    ({ place }) =>
-      place.kind !== "internet" && place.network === network.id && place.address === address,
+    ({ place }) => "network" in place && place.network === network.id && place.address === address,
   );
 }
 

@@ -14,6 +14,7 @@ import type { DiffOptions } from "./commands/diff.ts";
 import { events } from "./commands/events.ts";
 import { addresses, hosts, listApps, status } from "./commands/listings.ts";
 import { cancelOperation, operations } from "./commands/operations.ts";
+import { routes } from "./commands/routes.ts";
 import { up, type UpOptions } from "./commands/up.ts";
 import { EXIT, exitCodeOf, type ExitCode } from "./refusals.ts";
 import type { Ending, Session } from "./session.ts";
@@ -303,6 +304,21 @@ function addLooking(program: Command, session: Session, end: End): void {
     .argument("<id>", "the operation, as `ase operations` shows it")
     .action((id: string) => end(cancelOperation(session, id)));
   program
+    .command("routes")
+    .description("effective routes of a host: which of them counts, and who wrote it")
+    .argument("<place>", "the name of a host, or vnet/NAME")
+    .addOption(outputOption())
+    .addHelpText(
+      "after",
+      examples(
+        ["ase routes demo-front-end-0", "routes of the environment's subnet"],
+        ["ase routes vnet/demo-vnet -o json", "of those who stand in no subnet, with every prefix"],
+      ),
+    )
+    .action((place: string, options: Parameters<typeof routes>[2]) =>
+      end(routes(session, place, options)),
+    );
+  program
     .command("events")
     .description("what happened, oldest first")
     .option("-f, --follow", "stay and show what happens", false)
@@ -357,7 +373,7 @@ function addActing(program: Command, session: Session, end: End): void {
   program
     .command("exec")
     .description("run a command standing at a place of the world; ends with its exit code")
-    .requiredOption("--at <place>", "internet, vnet/NAME, onprem, or the name of a host")
+    .requiredOption("--at <place>", "internet, vnet/NAME, onprem/NAME, or the name of a host")
     .option("-i, --stdin", "send what comes on stdin to the command", false)
     .argument("<command...>", "the command, after --")
     .addHelpText(

@@ -4,6 +4,7 @@
  * The reading and writing of resources is arm-writes.ts, deployments are deployments.ts; `World`
  * is what the loop knows and can do. Status is computed by whoever implements this, never stored.
  */
+import type { EffectiveRoute } from "../blueprint/effective-routes.ts";
 import type { JsonObject } from "../arm/json.ts";
 import type { Problem, Result } from "../base/problem.ts";
 import type { LogLine, LogQuery } from "../fabric/fabric.ts";
@@ -48,6 +49,8 @@ export type World = {
   readonly logs: (
     query: LogQuery & { readonly site?: string },
   ) => Promise<Result<readonly LogLine[]>>;
+  /** Effective routes of whoever stands at a place. */
+  readonly routesAt: (place: string) => Result<readonly EffectiveRoute[]>;
   readonly run: (request: RunRequest) => Promise<Result<Running>>;
   /** Operations in progress, with their place in the queue and how far they are. */
   readonly operations: () => readonly JsonObject[];
@@ -109,12 +112,12 @@ export type WorldView = {
       readonly problem?: Problem;
     }[];
   }[];
-  /** Places a command may stand at: `internet`, `vnet/NAME`, `onprem`, names of hosts. */
+  /** Places a command may stand at: `internet`, `vnet/NAME`, `onprem/NAME`, names of hosts. */
   readonly places: readonly string[];
 };
 
 export type RunRequest = {
-  /** `internet`, `vnet/NAME`, `onprem` or the name of a host. */
+  /** `internet`, `vnet/NAME`, `onprem/NAME` or the name of a host. */
   readonly at: string;
   readonly argv: readonly string[];
   readonly input?: string;

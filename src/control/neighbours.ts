@@ -9,6 +9,12 @@ import type { Problem } from "../base/problem.ts";
 import { isRecordSet } from "../arm/types/private-dns.ts";
 import { judgeLink, judgeRecordSet } from "./dns-neighbours.ts";
 import {
+  judgeConnection,
+  judgeGateway,
+  judgePeeredSpace,
+  judgePeering,
+} from "./connection-neighbours.ts";
+import {
   judgeInterface,
   judgeNetwork,
   judgeRoute,
@@ -29,7 +35,13 @@ export function judgeNeighbours(
   if (isRecordSet(resource)) return judgeRecordSet(resource, wanted);
   switch (resource.type) {
     case "Microsoft.Network/virtualNetworks":
-      return judgeNetwork(resource, wanted);
+      return judgeNetwork(resource, wanted) ?? judgePeeredSpace(resource, wanted);
+    case "Microsoft.Network/virtualNetworks/virtualNetworkPeerings":
+      return judgePeering(resource, wanted);
+    case "Microsoft.Network/virtualNetworkGateways":
+      return judgeGateway(resource, wanted);
+    case "Microsoft.Network/connections":
+      return judgeConnection(resource, wanted);
     case "Microsoft.Network/virtualNetworks/subnets":
       return judgeSubnet(resource, before, wanted);
     case "Microsoft.Network/networkSecurityGroups/securityRules":

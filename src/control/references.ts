@@ -32,6 +32,19 @@ export function referencesOf(
           ? entry("application security group", { id: match.id, key: keyOf(match.id) })
           : [],
       );
+    case "Microsoft.Network/virtualNetworks/virtualNetworkPeerings":
+      return entry("remoteVirtualNetwork.id", resource.remote);
+    case "Microsoft.Network/virtualNetworkGateways":
+      return [
+        ...entry("subnet.id", resource.subnet),
+        ...entry("publicIPAddress.id", resource.publicIpAddress),
+        ...entry("gatewayDefaultSite.id", resource.defaultSite),
+      ];
+    case "Microsoft.Network/connections":
+      return [
+        ...entry("virtualNetworkGateway1.id", resource.gateway),
+        ...entry(resource.kind === "IPsec" ? "localNetworkGateway2.id" : "peer.id", resource.peer),
+      ];
     case "Microsoft.Network/networkInterfaces":
       return [
         ...entry("networkSecurityGroup.id", resource.networkSecurityGroup),
@@ -132,6 +145,7 @@ export function occupantOf(
   const all: readonly Resource[] = [
     ...wanted.ofType("Microsoft.Web/hostingEnvironments"),
     ...wanted.ofType("Microsoft.Network/networkInterfaces"),
+    ...wanted.ofType("Microsoft.Network/virtualNetworkGateways"),
     ...wanted.ofType("DeclaredOnly"),
   ];
   return all.find(

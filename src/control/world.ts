@@ -15,6 +15,7 @@ import {
   pendingDnsServers,
 } from "../blueprint/environment-names.ts";
 import { heldAppAddresses, unreachedAppAddresses } from "../blueprint/app-addresses.ts";
+import { effectiveRoutesOf, type EffectiveRoute } from "../blueprint/effective-routes.ts";
 import type { Layout } from "../blueprint/layout.ts";
 import type { Ledger } from "../blueprint/ledger.ts";
 import { FIRST_HOST_OFFSET, MOST_INSTANCES, PLATFORM_ADDRESSES } from "../environment/addresses.ts";
@@ -77,6 +78,7 @@ export function openWorld(options: WorldOptions): World {
         listed.value.filter((line) => named.includes(`${line.host} ${line.program}`)).slice(-lines),
       );
     },
+    routesAt: (at) => routesAt(state().blueprint, at),
     run: async ({ at, argv, input, onOutput }: RunRequest) => {
       const place = placeOf(state().blueprint, at);
       if (!place.ok) return place;
@@ -232,6 +234,10 @@ function addressesOf(store: Store, environmentKey: string): EnvironmentAddresses
   };
 }
 
+function nameIn(id: string): string {
+  return id.split("/").at(-1) ?? id;
+}
+
 const PLATFORM_USES = ["network address", "gateway", "DNS", "DNS"] as const;
 
 function ledgerOf(
@@ -267,7 +273,11 @@ function balancerOf(ledger: Ledger, subnetKey: string, environmentKey: string) {
 function describeHost(host: Host): Omit<WorldView["hosts"][number], "programs"> {
   const { place } = host;
   const at =
-    place.kind === "internet" ? "internet" : `vnet/${place.network.split("/").at(-1) ?? ""}`;
+    "network" in place
+      ? `vnet/${nameIn(place.network)}`
+      : place.kind === "site"
+        ? `onprem/${nameIn(place.site)}`
+        : "internet";
   return {
     name: host.name,
     role: host.role,
@@ -295,7 +305,7 @@ function placeOf(blueprint: Blueprint | undefined, at: string): Result<StandingP
   );
   const [host, ...others] = hosts;
   if (host !== undefined && others.length === 0) return found({ kind: "host", name: host.name });
-  const onprem = wanted === "onprem";
+  const onprem = wanted === "onprem" && host === undefined;
   return declined({
     code: "NoSuchPlace",
     what: onprem
@@ -306,20 +316,46 @@ function placeOf(blueprint: Blueprint | undefined, at: string): Result<StandingP
     fix:
       host === undefined
         ? `Stand at one of: ${placesOf(blueprint).slice(0, 12).join(", ")}. \`ase hosts\` lists all.`
-        : `Name the group too: ${hosts.flatMap((one) => visitorNames(one).slice(1)).join(", ")}.`,
+        : `Name the whole place: ${hosts.flatMap((one) => ownName(one, hosts)).join(", ")}.`,
     where: at,
   });
 }
 
-/** `vnet/NAME`, and `vnet/GROUP/NAME` for networks of one name in several groups. */
+function routesAt(blueprint: Blueprint | undefined, at: string): Result<readonly EffectiveRoute[]> {
+  const place = placeOf(blueprint, at);
+  if (!place.ok) return place;
+  const name = place.value.kind === "host" ? place.value.name : undefined;
+  const host = blueprint?.hosts.find((one) => one.name === name);
+  const routes = host && blueprint && effectiveRoutesOf(blueprint, host);
+  if (routes !== undefined) return found(routes);
+  return declined({
+    code: "NoRoutesThere",
+    what: `${at} stands in no virtual network, and has no effective routes`,
+    fix: "Name a host of a subnet, or vnet/NAME. `ase hosts` lists them.",
+    where: at,
+  });
+}
+
+/**
+ * `vnet/NAME` or `onprem/NAME`, with the group before the name where several have one; `onprem`
+ * alone where there is one site.
+ */
 function visitorNames({ role, place }: Host): readonly string[] {
-  if (role !== "Visitor" || place.kind !== "visitor") return [];
-  const id = parseResourceId(place.network);
+  if (role !== "Visitor" || (place.kind !== "visitor" && place.kind !== "site")) return [];
+  const [word, of] = place.kind === "site" ? ["onprem", place.site] : ["vnet", place.network];
+  const id = parseResourceId(of);
   if (!id.ok) return [];
   const name = nameOf(id.value);
-  return [`vnet/${name}`, `vnet/${id.value.resourceGroup ?? ""}/${name}`].map((text) =>
-    text.toLowerCase(),
-  );
+  const names = [`${word}/${name}`, `${word}/${id.value.resourceGroup ?? ""}/${name}`];
+  return [...names, ...(place.kind === "site" ? [word] : [])].map((text) => text.toLowerCase());
+}
+
+/** The shortest name that no other of several hosts has. */
+function ownName(host: Host, among: readonly Host[]): readonly string[] {
+  const others = among.filter((one) => one !== host).flatMap(visitorNames);
+  return visitorNames(host)
+    .filter((name) => !others.includes(name))
+    .slice(0, 1);
 }
 
 /** "host program" of every instance of a site, by its name. */

@@ -9,7 +9,7 @@ import type { Socket as UdpSocket } from "node:dgram";
 import type { Server, Socket } from "node:net";
 
 import type { Problem, Result } from "../base/problem.ts";
-import type { Host, Internet, Network, Program } from "../blueprint/blueprint.ts";
+import type { Connections, Host, Internet, Network, Program } from "../blueprint/blueprint.ts";
 import type { Probe, ProbeResult } from "../blueprint/probes.ts";
 import type { Step } from "../blueprint/steps.ts";
 
@@ -37,6 +37,7 @@ export type Observed = {
   readonly tags: Readonly<Record<string, readonly string[]>>;
   readonly internet?: Internet;
   readonly networks: readonly Network[];
+  readonly connections: Connections;
   readonly hosts: readonly ObservedHost[];
 };
 

@@ -60,7 +60,7 @@ export function partitionByNextHop(routes: readonly Route[]): readonly NextHopPa
  * @param covering shortest prefix first
  */
 export function preferred(covering: readonly Route[]): Route | undefined {
-  const endpoint = covering.findLast(({ nextHop }) => isEndpoint(nextHop));
+  const endpoint = covering.findLast(isEndpoint);
   if (endpoint !== undefined) return endpoint;
   const ownSpace = covering.some(isOwnSpace);
   return covering
@@ -77,12 +77,11 @@ function strength({ source }: Route): number {
   return ["User", "VirtualNetworkGateway", "Default"].indexOf(source);
 }
 
-function isEndpoint({ kind }: { readonly kind: string }): boolean {
-  return kind === "VirtualNetworkServiceEndpoint";
+export function isEndpoint({ nextHop }: Route): boolean {
+  return nextHop.kind === "VirtualNetworkServiceEndpoint";
 }
 
-function isOwnSpace({ source, nextHop }: Route): boolean {
-  const kind: string = nextHop.kind;
+export function isOwnSpace({ source, nextHop: { kind } }: Route): boolean {
   return source === "Default" && (kind === "VnetLocal" || kind === "VNetPeering");
 }
 

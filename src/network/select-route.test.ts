@@ -2,7 +2,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { cidrAround, contains, prefixLength, type Cidr, type Ipv4 } from "./prefix.ts";
-import { effectiveRoutes, selectRoute, type UserRoute } from "./select-route.ts";
+import {
+  carryingRoutes,
+  effectiveRoutes,
+  selectRoute,
+  type SubnetRoutes,
+  type UserRoute,
+} from "./select-route.ts";
 
 const own = "10.0.0.0/16" as Cidr;
 const user = (
@@ -64,6 +70,92 @@ describe("effective routes", () => {
     expect(hop("10.0.1.4", [user("10.0.1.0/24")])).toBe("None");
     expect(hop("8.8.8.8", [user("0.0.0.0/0"), user("8.8.8.0/24", "Internet", "back")])).toBe(
       "Internet",
+    );
+  });
+});
+
+describe("precedence", () => {
+  const peer = { network: "/networks/peer", prefixes: ["10.1.0.0/16" as Cidr] };
+  const routesOf = (more: Partial<SubnetRoutes>) =>
+    effectiveRoutes({ prefixes: [own], userRoutes: [], peered: [peer], ...more });
+  const to = (address: string, more: Partial<SubnetRoutes>) =>
+    selectRoute(routesOf(more), address as Ipv4)?.nextHop.kind;
+  const learned = (...texts: readonly string[]) => texts.map((text) => text as Cidr);
+
+  test("of one prefix: the user's, then the gateway's, then the platform's", () => {
+    const everything = { learned: learned("0.0.0.0/0") };
+    expect(to("8.8.8.8", {})).toBe("Internet");
+    expect(to("8.8.8.8", everything)).toBe("VirtualNetworkGateway");
+    expect(to("8.8.8.8", { ...everything, userRoutes: [user("0.0.0.0/0", "Internet")] })).toBe(
+      "Internet",
+    );
+    // A more specific learned route still wins over the user's default route.
+    const specific = {
+      learned: learned("8.8.0.0/16"),
+      userRoutes: [user("0.0.0.0/0", "Internet")],
+    };
+    expect(to("8.8.8.8", specific)).toBe("VirtualNetworkGateway");
+  });
+
+  test("what a gateway learned never splits the network's own space, nor a peering's", () => {
+    const more = { learned: learned("10.0.1.0/24", "10.1.1.0/24", "10.2.0.0/16") };
+    expect(to("10.0.1.4", more)).toBe("VnetLocal");
+    expect(to("10.1.1.4", more)).toBe("VNetPeering");
+    expect(to("10.2.0.4", more)).toBe("VirtualNetworkGateway");
+    // Where the user replaced the own route, nothing protects it any more.
+    expect(to("10.0.1.4", { ...more, userRoutes: [user("10.0.0.0/16")] })).toBe(
+      "VirtualNetworkGateway",
+    );
+  });
+
+  test("a service endpoint comes before everything, a user's single address included", () => {
+    const endpoints = [{ service: "Microsoft.Sql", prefixes: learned("40.112.0.0/16") }];
+    const more = { endpoints, learned: learned("0.0.0.0/0"), userRoutes: [user("40.112.1.1/32")] };
+    expect(to("40.112.1.1", more)).toBe("VirtualNetworkServiceEndpoint");
+    expect(to("40.113.0.1", more)).toBe("VirtualNetworkGateway");
+  });
+
+  test("a written prefix comes before a tag of the same length, a region before its service", () => {
+    const by = (tag: string | undefined, name: string): UserRoute => ({
+      ...user("40.112.0.0/16", "Internet", name),
+      ...(tag === undefined ? {} : { tag }),
+    });
+    const names = (userRoutes: readonly UserRoute[]) =>
+      selectRoute(routesOf({ userRoutes }), "40.112.1.1" as Ipv4)?.name;
+    const all = [
+      by("AzureCloud", "cloud"),
+      by("AzureCloud.eastus", "cloud region"),
+      by("Sql", "service"),
+      by("Sql.EastUS", "region"),
+      by(undefined, "written"),
+    ];
+    const order = ["written", "region", "service", "cloud region", "cloud"];
+    for (const [at, name] of order.entries())
+      expect(names(all.filter((one) => order.indexOf(one.name) >= at))).toBe(name);
+  });
+
+  test("for tables of the longest prefix alone, the carrying routes say the same", () => {
+    const text = fc.constantFrom(
+      ...["10.0.0.0/16", "10.0.1.0/24", "10.1.0.0/16", "10.1.1.0/24", "10.0.0.0/8", "0.0.0.0/0"],
+      ...["40.112.0.0/16", "40.112.1.0/24", "40.0.0.0/8", "40.112.1.1/32"],
+    );
+    const some = fc.uniqueArray(
+      text.map((one) => one as Cidr),
+      { maxLength: 6 },
+    );
+    const address = fc.constantFrom("10.0.1.4", "10.1.1.4", "10.2.0.4", "40.112.1.1", "8.8.8.8");
+    fc.assert(
+      fc.property(some, some, some, address, (written, told, services, to) => {
+        const routes = routesOf({
+          userRoutes: written.map((prefix) => user(prefix, "Internet", `user ${prefix}`)),
+          learned: told,
+          endpoints: [{ service: "S", prefixes: services.filter((one) => one.startsWith("40")) }],
+        });
+        const longest = carryingRoutes(routes)
+          .filter(({ prefix }) => contains(prefix, to as Ipv4))
+          .sort((a, b) => prefixLength(b.prefix) - prefixLength(a.prefix));
+        expect(longest[0]).toEqual(selectRoute(routes, to as Ipv4));
+      }),
     );
   });
 });

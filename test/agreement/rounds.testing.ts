@@ -3,9 +3,10 @@
  * packet about which law and kernel differ, and at the end what was done, as lines of JSON.
  */
 import { describeProblem, type Result } from "../../src/base/problem.ts";
+import { NO_CONNECTIONS } from "../../src/blueprint/blueprint.ts";
 import { openWalk, type Flow } from "../../src/blueprint/walk.ts";
 import { openKernel } from "../../src/fabric/linux/kernel/open-kernel.ts";
-import { NETWORK_ID, PLATFORM, randomBlueprint, randomFlows, randomFrom } from "./generate.ts";
+import { PLATFORM, randomBlueprint, randomFlows, randomFrom } from "./generate.ts";
 import { answerAs, answerEverywhere, sendAll } from "./send.ts";
 
 const [seed = 1, rounds = 1, packetCount = 100] = process.argv.slice(2).map(Number);
@@ -35,6 +36,7 @@ async function play(roundSeed: number): Promise<void> {
   const answering: { close: () => void }[] = [];
   ok(kernel.putTags(blueprint.tags));
   for (const network of blueprint.networks) ok(kernel.putNetwork(network));
+  ok(kernel.putConnections(blueprint.connections));
   for (const host of blueprint.hosts.filter(({ place }) => place.kind !== "internet")) {
     const space = ok(kernel.createHost(host));
     answerEverywhere(space);
@@ -42,11 +44,13 @@ async function play(roundSeed: number): Promise<void> {
   }
   for (const { id, translations } of blueprint.networks)
     ok(kernel.putTranslations(id, translations));
-  const platform = kernel.space({ kind: "load-balancer", network: NETWORK_ID });
-  if (platform !== undefined)
-    answering.push(...(await answerAs(platform, new Map([[PLATFORM, "resolver"]]), 53)));
+  for (const { id } of blueprint.networks) {
+    const platform = kernel.space({ kind: "load-balancer", network: id });
+    if (platform !== undefined)
+      answering.push(...(await answerAs(platform, new Map([[PLATFORM, "resolver"]]), 53)));
+  }
   const law = openWalk(blueprint);
-  const flows = randomFlows(random, packetCount);
+  const flows = randomFlows(random, blueprint, packetCount);
   const walks = new Map(flows.map((flow) => [flow, law(flow)]));
   const answers = await sendAll(
     kernel,
@@ -68,19 +72,24 @@ async function play(roundSeed: number): Promise<void> {
   packets += flows.length;
   delivered += answers.size;
   for (const one of answering) one.close();
-  ok(kernel.removeNetwork(NETWORK_ID));
+  ok(kernel.putConnections(NO_CONNECTIONS));
+  for (const { id } of blueprint.networks) ok(kernel.removeNetwork(id));
 }
 
 /** What a reader needs to see why: routes that are not system routes. */
 function aboutSubnets(_: Flow, roundSeed: number): unknown {
-  const [network] = randomBlueprint(randomFrom(roundSeed), 1).networks;
-  return network?.subnets.map(({ name, routes, rules }) => ({
-    name,
-    group: rules !== undefined,
-    routes: routes
-      .filter(({ source }) => source === "User")
-      .map(({ prefix, nextHop }) => `${prefix} ${JSON.stringify(nextHop)}`),
-  }));
+  const { networks, connections } = randomBlueprint(randomFrom(roundSeed), 1);
+  const subnets = networks.flatMap((network) => network.subnets);
+  return [
+    connections,
+    ...subnets.map(({ name, routes, rules }) => ({
+      name,
+      group: rules !== undefined,
+      routes: routes
+        .filter(({ source }) => source === "User")
+        .map(({ prefix, nextHop }) => `${prefix} ${JSON.stringify(nextHop)}`),
+    })),
+  ];
 }
 
 function ok<Value>(result: Result<Value>): Value {

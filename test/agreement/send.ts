@@ -40,8 +40,11 @@ export async function answerAs(
 ): Promise<readonly { close: () => void }[]> {
   const answering: { close: () => void }[] = [];
   for (const [address, name] of names) {
+    const accepted = new Set<Socket>();
     const server = createServer((socket) => {
+      accepted.add(socket);
       socket.on("error", () => undefined);
+      socket.on("close", () => accepted.delete(socket));
       socket.end(name);
     });
     const listening = await space.sockets.listen(server, { address, port });
@@ -51,7 +54,12 @@ export async function answerAs(
     socket.value.on("message", (message, from) =>
       socket.value.send(`${message.toString()} ${name}`, from.port, from.address),
     );
-    answering.push(server, socket.value);
+    const close = () => {
+      server.close();
+      // Some never hear that the other side is gone.
+      for (const one of accepted) one.destroy();
+    };
+    answering.push({ close }, socket.value);
   }
   return answering;
 }
@@ -125,7 +133,10 @@ async function sendUdp(
   if (!bound.ok) throw new Error(bound.problem.what);
   const socket = bound.value;
   socket.on("error", () => undefined);
-  socket.on("message", (said) => answered(said.toString().replace("who ", "")));
+  // An answer from another address is nobody's: a translation was not undone.
+  socket.on("message", (said, from) => {
+    if (from.address === flow.to) answered(said.toString().replace("who ", ""));
+  });
   socket.send("who", flow.toPort, flow.to, () => undefined);
   return socket;
 }

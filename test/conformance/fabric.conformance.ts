@@ -5,7 +5,7 @@
  */
 import { afterEach, describe, expect, test, vi } from "vitest";
 
-import type { Blueprint, Host } from "../../src/blueprint/blueprint.ts";
+import { NO_CONNECTIONS, type Blueprint, type Host } from "../../src/blueprint/blueprint.ts";
 import type { Probe } from "../../src/blueprint/probes.ts";
 import { planSteps, type Step } from "../../src/blueprint/steps.ts";
 import { KEEP_ALIVE_PORT } from "../../src/environment/ports.ts";
@@ -15,7 +15,10 @@ import {
   ALICE,
   BOB,
   CAROL,
+  connectedWorld,
+  ERIN,
   FAR,
+  FRANK,
   FROM_ALICE,
   FROM_BALANCER,
   FROM_CAROL,
@@ -40,6 +43,8 @@ const WITHIN = { timeout: 10_000, interval: 20 };
 const TO_BOB = probe(FROM_ALICE, BOB);
 const TO_ALICE = probe(FROM_CAROL, ALICE);
 const AT_VIP = probe(FROM_CLIENT, VIP, { port: VIP_PORT });
+const FROM_ERIN: Probe["from"] = { kind: "host", name: "erin", address: ERIN };
+const FROM_FRANK: Probe["from"] = { kind: "host", name: "frank", address: FRANK };
 const KEEP_ALIVE = probe(FROM_BALANCER, BOB, {
   port: KEEP_ALIVE_PORT,
   conversation: "keep-alive",
@@ -68,7 +73,13 @@ export function describeFabric(name: string, open: OpenFabric): void {
     test("a new world is empty", async () => {
       const fabric = await opened();
       const { internet: _, ...empty } = await observed(fabric);
-      expect(empty).toEqual({ generation: 0, tags: {}, networks: [], hosts: [] });
+      expect(empty).toEqual({
+        generation: 0,
+        tags: {},
+        networks: [],
+        connections: NO_CONNECTIONS,
+        hosts: [],
+      });
     });
 
     test("what was put is observed, and nothing is left to do", async () => {
@@ -227,6 +238,71 @@ export function describeFabric(name: string, open: OpenFabric): void {
       await passes(fabric, probe(FROM_ALICE, CAROL));
     });
 
+    test("peers and a site on premises are reached from everywhere, and reach everybody", async () => {
+      const fabric = await standing(connectedWorld());
+      for (const one of [
+        probe(FROM_ALICE, ERIN),
+        probe(FROM_ERIN, CAROL),
+        probe(FROM_ALICE, FRANK),
+        probe(FROM_ERIN, FRANK),
+        probe(FROM_FRANK, ALICE),
+        probe(FROM_FRANK, ERIN),
+        probe(FROM_FRANK, VIP, { port: VIP_PORT }),
+      ])
+        await passes(fabric, one);
+      const seen = await observed(fabric);
+      expect(planSteps(seen, connectedWorld())).toEqual([]);
+    });
+
+    test("a peering that ends cuts, one that comes again heals, and gateways stay", async () => {
+      const fabric = await standing(connectedWorld());
+      await passes(fabric, probe(FROM_ALICE, ERIN));
+      await become(fabric, connectedWorld({ generation: 2, peering: "not connected" }));
+      for (const one of [probe(FROM_ALICE, ERIN), probe(FROM_ERIN, FRANK)])
+        await fails(fabric, one);
+      await passes(fabric, probe(FROM_ALICE, FRANK));
+      await become(fabric, connectedWorld({ generation: 3 }));
+      await passes(fabric, probe(FROM_ERIN, FRANK));
+    });
+
+    test("a site that announces everything takes the replies of the VIP along", async () => {
+      const fabric = await standing(connectedWorld({ announced: ["0.0.0.0/0"] }));
+      await fails(fabric, AT_VIP);
+      await passes(fabric, probe(FROM_ALICE, FRANK));
+      const back = {
+        name: "Back",
+        prefix: prefix(FROM_CLIENT.address),
+        nextHop: { kind: "Internet" } as const,
+      };
+      await become(
+        fabric,
+        connectedWorld({ generation: 2, announced: ["0.0.0.0/0"], routes: [back] }),
+      );
+      await passes(fabric, AT_VIP);
+    });
+
+    test("an appliance of a peer passes packets on only if it forwards", async () => {
+      const guard = "10.0.2.5" as typeof BOB;
+      const viaGuard = { kind: "VirtualAppliance", address: guard } as const;
+      const world = (generation: number, forwards: boolean) =>
+        connectedWorld({
+          generation,
+          peerRoutes: [
+            { name: "Via", prefix: "192.168.0.0/16" as typeof everywhere, nextHop: viaGuard },
+          ],
+          hosts: [
+            agentHost("alice", NEAR, ALICE),
+            agentHost("bob", NEAR, BOB),
+            agentHost("guard", FAR, guard, forwards),
+          ],
+        });
+      const fabric = await standing(world(1, false));
+      await passes(fabric, probe(FROM_ERIN, guard));
+      await fails(fabric, probe(FROM_ERIN, FRANK));
+      await become(fabric, world(2, true));
+      await passes(fabric, probe(FROM_ERIN, FRANK));
+    });
+
     test("nobody answers at a port where nothing listens, and the answer comes in time", async () => {
       const fabric = await standing(smallWorld());
       await passes(fabric, TO_BOB);
@@ -313,7 +389,13 @@ function prefix(address: typeof BOB) {
   return `${address}/32` as Blueprint["networks"][number]["prefixes"][number];
 }
 
-const EMPTY: Observed = { generation: 0, tags: {}, networks: [], hosts: [] };
+const EMPTY: Observed = {
+  generation: 0,
+  tags: {},
+  networks: [],
+  connections: NO_CONNECTIONS,
+  hosts: [],
+};
 
 function stepsTo(blueprint: Blueprint, from: Observed = EMPTY): readonly Step[] {
   return planSteps(from, blueprint).flat();

@@ -211,6 +211,7 @@ export function machine(
     ...common("Microsoft.Network/networkInterfaces", name),
     type: "Microsoft.Network/networkInterfaces",
     forwards: of.forwards ?? false,
+    translates: false,
     ...(of.group === undefined ? {} : { networkSecurityGroup: reference(of.group) }),
     configurations: [
       {

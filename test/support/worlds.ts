@@ -1,5 +1,12 @@
 /** Small blueprints for tests of fabrics and of the law: a network, two subnets, a few hosts. */
-import type { Blueprint, Host, RoleAgent } from "../../src/blueprint/blueprint.ts";
+import {
+  NO_CONNECTIONS,
+  type Blueprint,
+  type Host,
+  type Network,
+  type RoleAgent,
+  type Subnet,
+} from "../../src/blueprint/blueprint.ts";
 import type { Probe } from "../../src/blueprint/probes.ts";
 import type { Cidr, Ipv4 } from "../../src/network/prefix.ts";
 import { ANY_PORT, defaultRules, type SecurityRule } from "../../src/network/rule.ts";
@@ -55,6 +62,7 @@ export function smallWorld(of: SmallWorld = {}): Blueprint {
         name: "small",
         index: 1,
         prefixes,
+        routes: routes(),
         subnets: [
           {
             id: NEAR,
@@ -93,7 +101,125 @@ export function smallWorld(of: SmallWorld = {}): Blueprint {
               ],
       },
     ],
+    connections: NO_CONNECTIONS,
     hosts,
+  };
+}
+
+export const PEER = "/networks/peer";
+export const SITE = "/sites/office";
+export const ERIN = "10.1.1.4" as Ipv4;
+export const FRANK = "192.168.1.9" as Ipv4;
+const PEER_PREFIX = "10.1.0.0/16" as Cidr;
+const SITE_PREFIX = "192.168.0.0/16" as Cidr;
+const GATEWAYS = `${NETWORK}/subnets/GatewaySubnet`;
+
+/** The small world with a gateway to Frank's office, and a peer with Erin that may use it. */
+export function connectedWorld(
+  of: SmallWorld & {
+    /** What the office announces, beside its own space. */
+    readonly announced?: readonly string[];
+    readonly peerRoutes?: readonly Omit<UserRoute, "table">[];
+    readonly peering?: "connected" | "not connected";
+    readonly forwarded?: "allowed" | "not allowed";
+  } = {},
+): Blueprint {
+  const small = smallWorld(of);
+  const [network] = small.networks;
+  if (network === undefined) throw new Error("the small world has a network");
+  const learned = [SITE_PREFIX, ...(of.announced ?? []).map((text) => text as Cidr)];
+  const isPeered = of.peering !== "not connected";
+  const routesFrom = (own: readonly Cidr[], other: Network | undefined) => {
+    const peered =
+      other === undefined || !isPeered
+        ? []
+        : [other].map(({ id, prefixes }) => ({ network: id, prefixes }));
+    return (written: SmallWorld["routes"] = []) =>
+      effectiveRoutes({
+        prefixes: own,
+        userRoutes: written.map((route) => ({ ...route, table: TABLE })),
+        peered,
+        learned,
+      });
+  };
+  const bare: Network = {
+    id: PEER,
+    name: "peer",
+    index: 2,
+    prefixes: [PEER_PREFIX],
+    routes: [],
+    subnets: [],
+    publicAddresses: [{ address: "198.18.0.2" as Ipv4, sourceOf: [PEER_PREFIX] }],
+    translations: [],
+  };
+  const inPeer = routesFrom(bare.prefixes, network);
+  const inSmall = routesFrom(network.prefixes, bare);
+  const subnet = (id: string, index: number, prefix: string, routes: Subnet["routes"]): Subnet => ({
+    ...{ id, index, routes },
+    name: id.split("/").at(-1) ?? id,
+    prefix: prefix as Cidr,
+    virtualNetwork: [...network.prefixes, PEER_PREFIX, ...learned],
+    flushConnection: false,
+  });
+  const [near, far] = network.subnets;
+  const whole: Network = {
+    ...network,
+    routes: inSmall(),
+    subnets: [
+      ...(near === undefined ? [] : [{ ...near, routes: inSmall(of.routes) }]),
+      ...(far === undefined ? [] : [{ ...far, routes: inSmall(of.farRoutes) }]),
+      subnet(GATEWAYS, 3, "10.0.9.0/24", inSmall()),
+    ],
+  };
+  const peer: Network = {
+    ...bare,
+    routes: inPeer(),
+    subnets: [subnet(`${PEER}/subnets/there`, 1, "10.1.1.0/24", inPeer(of.peerRoutes))],
+  };
+  const accepts = (own: readonly Cidr[]) =>
+    of.forwarded === "allowed" ? ["0.0.0.0/0" as Cidr] : own;
+  const erin = agentHost("erin", `${PEER}/subnets/there`, ERIN);
+  const frank = agentHost("frank", "", FRANK);
+  return {
+    ...small,
+    networks: [whole, peer],
+    connections: {
+      peerings: isPeered
+        ? [
+            { from: NETWORK, into: PEER, accepts: accepts([...network.prefixes, ...learned]) },
+            { from: PEER, into: NETWORK, accepts: accepts([PEER_PREFIX]) },
+          ]
+        : [],
+      gateways: [
+        {
+          id: "/gateways/g",
+          name: "g",
+          kind: "Vpn",
+          network: NETWORK,
+          subnet: GATEWAYS,
+          usedBy: isPeered ? [NETWORK, PEER] : [NETWORK],
+          advertises: isPeered ? [...network.prefixes, PEER_PREFIX] : network.prefixes,
+          sites: [{ site: SITE, prefixes: learned }],
+        },
+      ],
+      sites: [
+        {
+          id: SITE,
+          name: "office",
+          index: 1,
+          prefixes: [SITE_PREFIX],
+          publicAddress: "198.18.0.3" as Ipv4,
+        },
+      ],
+    },
+    hosts: [
+      ...small.hosts,
+      {
+        ...erin,
+        place: { kind: "subnet", network: PEER, subnet: `${PEER}/subnets/there`, address: ERIN },
+      },
+      { ...frank, place: { kind: "site", site: SITE, address: FRANK } },
+    ],
   };
 }
 

@@ -13,6 +13,9 @@ import {
 import { groupsIn } from "./application-groups.ts";
 import { envelope, idOnly, type RenderContext } from "./render.ts";
 
+/** `true`: what the interface's machine passes on to public addresses carries its own. */
+const TRANSLATES_TAG = "openase-translates";
+
 /** Minutes, when a body names none, and the published limits. */
 const IDLE_MINUTES = { usual: 4, least: 4, most: 30 } as const;
 
@@ -91,12 +94,16 @@ export function parseNetworkInterface(request: ParseRequest): Parsed {
     };
   });
   const group = body.reference("properties.networkSecurityGroup");
+  const place = located(request, body);
   const resource: NetworkInterface = {
     type: "Microsoft.Network/networkInterfaces",
     ...identity(request.id, request.before),
-    ...located(request, body),
+    ...place,
     ...(group === undefined ? {} : { networkSecurityGroup: group }),
     forwards: body.bool("properties.enableIPForwarding") ?? false,
+    translates: Object.entries(place.tags).some(
+      ([name, value]) => name.toLowerCase() === TRANSLATES_TAG && value.toLowerCase() === "true",
+    ),
     configurations,
     extra: body.extra([
       "ipConfigurations",

@@ -4,6 +4,7 @@ import { parseCidr, parseIpv4, prefixLength } from "../../network/prefix.ts";
 import type { JsonObject } from "../json.ts";
 import type { ResourceOf, Subnet, VirtualNetwork } from "../resources.ts";
 import { Body, bodyOf, identity, located, type Parsed, type ParseRequest } from "./body.ts";
+import { PEERING, peeringsIn, renderPeering } from "./peerings.ts";
 import { envelope, idOnly, type RenderContext } from "./render.ts";
 
 const NETWORK = "Microsoft.Network/virtualNetworks";
@@ -30,11 +31,11 @@ export function parseVirtualNetwork(request: ParseRequest): Parsed {
     ...located(request, body),
     prefixes,
     dnsServers,
-    extra: body.extra(["addressSpace", "dhcpOptions", "subnets"]),
+    extra: body.extra(["addressSpace", "dhcpOptions", "subnets", "virtualNetworkPeerings"]),
   };
+  const peerings = peeringsIn(request, body);
   const subnets = body.list("properties.subnets");
-  if (subnets === undefined) return { resources: [network], replacedParts: [] };
-  const parts = subnets.map((subnet, index) => {
+  const parts = subnets?.map((subnet, index) => {
     const name = subnet.required(`properties.subnets[${index}].name`, subnet.text("name"));
     const id = childOf(request.id, "subnets", name);
     return subnetOf(
@@ -43,7 +44,13 @@ export function parseVirtualNetwork(request: ParseRequest): Parsed {
       request.context.lookUp(keyOf(id)),
     );
   });
-  return { resources: [network, ...parts], replacedParts: [SUBNET] };
+  return {
+    resources: [network, ...(parts ?? []), ...(peerings ?? [])],
+    replacedParts: [
+      ...(parts === undefined ? [] : ([SUBNET] as const)),
+      ...(peerings === undefined ? [] : ([PEERING] as const)),
+    ],
+  };
 }
 
 export function parseSubnet(request: ParseRequest): Parsed {
@@ -96,8 +103,11 @@ export function renderVirtualNetwork(network: VirtualNetwork, context: RenderCon
   const subnets = context.ofType(SUBNET).filter((subnet) => subnet.network.key === network.key);
   return envelope(network, context, {
     enableDdosProtection: false,
-    virtualNetworkPeerings: [],
     ...network.extra,
+    virtualNetworkPeerings: context
+      .ofType(PEERING)
+      .filter((peering) => peering.network.key === network.key)
+      .map((peering) => renderPeering(peering, context)),
     addressSpace: { addressPrefixes: network.prefixes },
     dhcpOptions: { dnsServers: network.dnsServers },
     subnets: subnets.map((subnet) => renderSubnet(subnet, context)),

@@ -26,6 +26,7 @@ function networkOpen(address: Ipv4, port: number): Network {
     name: "n",
     index: 1,
     prefixes: [],
+    routes: [],
     subnets: [],
     publicAddresses: [],
     translations: [translation],

@@ -5,7 +5,13 @@
  * them and remembers, since `observe` reads what stands and not what was asked for.
  */
 import { declined, found, problemOf, type Problem, type Result } from "../../base/problem.ts";
-import type { Host, Internet, Network } from "../../blueprint/blueprint.ts";
+import {
+  NO_CONNECTIONS,
+  type Host,
+  type Internet,
+  type Network,
+  type Connections,
+} from "../../blueprint/blueprint.ts";
 import { same, type Step } from "../../blueprint/steps.ts";
 import type { Cidr } from "../../network/prefix.ts";
 import type { Fabric, Observed, RunProbe, StandingPlace, StartProgram } from "../fabric.ts";
@@ -49,6 +55,7 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
   const children = new Set<() => void>();
   let tags: Observed["tags"] = {};
   let internet: Internet | undefined;
+  let connections: Connections = NO_CONNECTIONS;
   let generation = 0;
   let isEnding = false;
   const ground: HostGround = {
@@ -102,6 +109,8 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
         });
       case "put-network":
         return putNetwork(step.network);
+      case "put-connections":
+        return putConnections(step.connections);
       case "put-host":
         return putHost(step.host);
       case "put-translations":
@@ -120,6 +129,18 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
     networks.set(network.id, { ...network, translations });
     await withinPut([...hosts.values()].filter(({ host }) => isPlatformHost(host)).map(stand));
     return found("done");
+  }
+
+  /** Hosts of a site that is no more go before it. */
+  async function putConnections(wanted: Connections): Promise<Result<"done">> {
+    const leaving = [...hosts.values()].filter(
+      ({ host: { place } }) =>
+        place.kind === "site" && !wanted.sites.some(({ id }) => id === place.site),
+    );
+    await Promise.all(leaving.map(({ host }) => removeHost(host.name)));
+    return after(kernel.putConnections(wanted), () => {
+      connections = wanted;
+    });
   }
 
   async function putHost(host: Host): Promise<Result<"done">> {
@@ -217,6 +238,7 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
         tags,
         ...(internet === undefined ? {} : { internet }),
         networks: [...networks.values()],
+        connections,
         hosts: [...hosts.values()].map((programs) => programs.look()),
       }),
     carryOut,

@@ -33,6 +33,7 @@ const network: Network = {
   name: "net",
   index: 1,
   prefixes: ["10.0.0.0/16" as Cidr],
+  routes: [],
   subnets: [
     {
       id: "net/subnets/one",

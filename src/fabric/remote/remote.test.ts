@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 
 import { declined, found } from "../../base/problem.ts";
+import { NO_CONNECTIONS } from "../../blueprint/blueprint.ts";
 import type { Probe } from "../../blueprint/probes.ts";
 import type { Command, Fabric, Observed } from "../fabric.ts";
 import { openRemoteFabric, type RemoteFabric } from "./client.ts";
@@ -18,7 +19,13 @@ afterEach(async () => {
 
 /** A fabric that keeps tags and generation, and whose commands run until they are told to end. */
 function openSmallFabric() {
-  let observed: Observed = { generation: 0, tags: {}, networks: [], hosts: [] };
+  let observed: Observed = {
+    generation: 0,
+    tags: {},
+    networks: [],
+    connections: NO_CONNECTIONS,
+    hosts: [],
+  };
   const commands: { at: string; command: Command; end: (exitCode: number) => void }[] = [];
   const state = { killedCount: 0, endedCount: 0, holdObserve: false };
   const fabric: Fabric = {

@@ -5,7 +5,15 @@
  * declined; programs are entries in a table, which a test may end to see what follows.
  */
 import { declined, found, type Problem, type Result } from "../../base/problem.ts";
-import type { Blueprint, Host, Internet, Network, Program } from "../../blueprint/blueprint.ts";
+import {
+  NO_CONNECTIONS,
+  type Blueprint,
+  type Connections,
+  type Host,
+  type Internet,
+  type Network,
+  type Program,
+} from "../../blueprint/blueprint.ts";
 import type { Probe, ProbeResult } from "../../blueprint/probes.ts";
 import { same, type Step } from "../../blueprint/steps.ts";
 import { flowOf, openWalk } from "../../blueprint/walk.ts";
@@ -82,6 +90,7 @@ class World {
   #generation = 0;
   #tags: Observed["tags"] = {};
   #internet: Internet | undefined;
+  #connections: Connections = NO_CONNECTIONS;
   #walk: ReturnType<typeof openWalk> | undefined;
 
   constructor(now: () => number) {
@@ -94,6 +103,7 @@ class World {
       tags: this.#tags,
       ...(this.#internet === undefined ? {} : { internet: this.#internet }),
       networks: [...this.#networks.values()],
+      connections: this.#connections,
       hosts: [...this.#hosts.values()].map(({ host, programs }) => ({
         host,
         programs: [...programs.values()],
@@ -174,6 +184,8 @@ class World {
         this.#networks.set(step.network.id, { ...step.network, translations });
         return found("done");
       }
+      case "put-connections":
+        return this.#putConnections(step.connections);
       case "put-host":
         return this.#putHost(step.host);
       case "put-translations": {
@@ -193,10 +205,24 @@ class World {
     }
   }
 
+  /** Hosts of a site that is no more go with it. */
+  #putConnections(connections: Connections): Result<"done"> {
+    this.#connections = connections;
+    for (const [name, { host }] of this.#hosts)
+      if (host.place.kind === "site" && !this.#hasSite(host.place.site)) this.#hosts.delete(name);
+    return found("done");
+  }
+
+  #hasSite(id: string): boolean {
+    return this.#connections.sites.some((site) => site.id === id);
+  }
+
   /** Programs that stay as they are go on; a host at another place is another host. */
   #putHost(host: Host): Result<"done"> {
     if ("network" in host.place && !this.#networks.has(host.place.network))
       return declined(noSuchNetwork(host.place.network));
+    if (host.place.kind === "site" && !this.#hasSite(host.place.site))
+      return declined(noSuchNetwork(host.place.site));
     const before = this.#hosts.get(host.name);
     const isOther = before !== undefined && !same(natureOf(before.host), natureOf(host));
     const kept = isOther ? undefined : before;
@@ -219,6 +245,7 @@ class World {
       tags: this.#tags as Readonly<Record<string, readonly Cidr[]>>,
       internet: this.#internet ?? NO_INTERNET,
       networks: [...this.#networks.values()],
+      connections: this.#connections,
       hosts: [...this.#hosts.values()].map(({ host, programs }) => ({
         ...host,
         programs: host.programs.filter(({ name }) => programs.get(name)?.state === "running"),

@@ -20,7 +20,14 @@ import type { Expression, Field, SetKind, TableRule } from "./nf-tables.ts";
 /** Interface groups beside the subnets' own (1..200). */
 export const VISITOR_GROUP = 250;
 export const EDGE_GROUP = 251;
-const MOST_GROUPS = 256;
+/** Links to peers, and to the network's gateway. */
+export const PEER_GROUP = 252;
+export const GATEWAY_GROUP = 253;
+/** Links from a peer straight to one machine here (an appliance, a gateway): a group for each. */
+export const FIRST_HOP_GROUP = 300;
+/** All links that lead to other networks. */
+const BEYOND = `${PEER_GROUP}-65535`;
+const MOST_GROUPS = 1_024;
 const MOST_FORWARDERS = 1_024;
 /** A subnet's mark and routing table are this plus its index. */
 export const TABLE_BASE = 1_000;
@@ -52,13 +59,22 @@ table ${TABLE} {
   map card_platform { type iface_index : verdict; }
   set forwarders { type ifname; size ${MOST_FORWARDERS}; }
   set ${WITH_PORTS} { type inet_proto; elements = { tcp, udp } }
+  map peers { type iface_index : verdict; }
   chain mark_in { type filter hook prerouting priority mangle; policy accept; meta mark set iifgroup map @marks; }
+  chain strangers {
+    # What only passes through on its way between networks is known to the routers at its ends.
+    iifgroup ${BEYOND} oifgroup ${BEYOND} accept
+    iifgroup ${BEYOND} oifname @forwarders accept
+    iifname @forwarders oifgroup ${BEYOND} accept
+    drop
+  }
   chain gates {
     type filter hook forward priority filter; policy drop;
     oifgroup ${EDGE_GROUP} iifname @forwarders ct direction reply fib saddr . iif oif missing drop
-    ct state vmap { established : accept, related : accept, invalid : drop }
+    ct state vmap { established : accept, related : accept, invalid : jump strangers }
     ip saddr ${PLATFORM_ADDRESS} drop
     iifgroup 1-${VISITOR_GROUP} iifname != @forwarders fib saddr . iif oif missing drop
+    iif vmap @peers
     iif vmap @card_outbound
     iifgroup vmap @outbound
     oifgroup vmap @inbound
@@ -74,7 +90,7 @@ table ${TABLE} {
   chain to_platform {
     type filter hook input priority filter; policy accept;
     ct state vmap { established : accept, related : accept, invalid : drop }
-    iifgroup 1-${EDGE_GROUP} ip saddr ${PLATFORM_ADDRESS} drop
+    iifgroup 1-65535 ip saddr ${PLATFORM_ADDRESS} drop
     iifgroup 1-${VISITOR_GROUP} fib saddr . iif oif missing drop
     iif vmap @card_platform
     iifgroup vmap @platform
@@ -157,13 +173,31 @@ export function tableRules(
   });
 }
 
-/** Lets a subnet's packets find its routing table. */
-export function markSubnet(index: number): string {
-  return `add element ${TABLE} marks { ${index} : ${TABLE_BASE + index} }`;
+/** Lets packets from links of a group find their routing table. */
+export function markGroup(group: number, table: number): string {
+  return `add element ${TABLE} marks { ${group} : ${table} }`;
 }
 
-export function unmarkSubnet(index: number): string {
-  return `delete element ${TABLE} marks { ${index} }`;
+export function unmarkGroup(group: number): string {
+  return `delete element ${TABLE} marks { ${group} }`;
+}
+
+/** Sources that may begin flows by a link from another network. */
+export function acceptFrom(link: number, accepts: readonly Cidr[]): string {
+  return [
+    `add chain ${TABLE} peer_${link}`,
+    `add rule ${TABLE} peer_${link} ip saddr { ${accepts.join(", ")} } return`,
+    `add rule ${TABLE} peer_${link} drop`,
+    `add element ${TABLE} peers { ${link} : jump peer_${link} }`,
+  ].join("\n");
+}
+
+export function forgetFrom(link: number): string {
+  return [
+    `delete element ${TABLE} peers { ${link} }`,
+    `flush chain ${TABLE} peer_${link}`,
+    `delete chain ${TABLE} peer_${link}`,
+  ].join("\n");
 }
 
 export function addForwarder(link: string): string {
@@ -174,6 +208,14 @@ export function removeForwarder(link: string): string {
   return `delete element ${TABLE} forwarders { "${link}" }`;
 }
 
+export type Ways = {
+  readonly subnets: readonly Subnet[];
+  /** Groups of links from peers straight to a machine here. */
+  readonly hops: readonly number[];
+  /** Id of the subnet whose routes packets from the gateway follow. */
+  readonly gatewaySubnet: string | undefined;
+};
+
 /**
  * The internal load balancers of a network; the client keeps its address.
  *
@@ -182,7 +224,7 @@ export function removeForwarder(link: string): string {
  */
 export function internalBalancers(
   translations: readonly Translation[],
-  subnets: readonly Subnet[],
+  { subnets, hops, gatewaySubnet }: Ways,
   exists: boolean,
 ): string {
   const own = translations.filter(({ at, targets }) => at === "router" && targets.length > 0);
@@ -206,7 +248,8 @@ export function internalBalancers(
         .filter(
           ({ routes }) => selectRoute(routes, translation.address)?.nextHop.kind !== "VnetLocal",
         )
-        .map(({ index }) => index);
+        .flatMap(({ id, index }) => (id === gatewaySubnet ? [index, GATEWAY_GROUP] : [index]))
+        .concat(hops);
       const not = elsewhere.length === 0 ? "" : `iifgroup != { ${elsewhere.join(", ")} } `;
       return `add rule ${TABLE} balancers ${not}${balancerRule(translation)}`;
     }),

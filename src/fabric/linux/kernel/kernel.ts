@@ -7,7 +7,13 @@
  * What runs in the hosts, and which step comes when, is not known here.
  */
 import type { Result } from "../../../base/problem.ts";
-import type { Host, Internet, Network, Translation } from "../../../blueprint/blueprint.ts";
+import type {
+  Connections,
+  Host,
+  Internet,
+  Network,
+  Translation,
+} from "../../../blueprint/blueprint.ts";
 import type { Cidr } from "../../../network/prefix.ts";
 import type { Direction } from "../../../network/rule.ts";
 import type { HostSockets } from "../../fabric.ts";
@@ -24,6 +30,8 @@ export type Kernel = {
     networkId: string,
     translations: readonly Translation[],
   ) => Result<"done">;
+  /** Links between networks and sites, all of them. Hosts of sites that go, go with them. */
+  readonly putConnections: (connections: Connections) => Result<"done">;
   /** Takes the network's hosts with it. A network that is not there is removed already. */
   readonly removeNetwork: (id: string) => Result<"done">;
   /**

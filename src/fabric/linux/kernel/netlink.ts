@@ -11,6 +11,7 @@ import { netlinkSocket, receive, send, SystemCallError, type Namespace } from ".
 
 const NETLINK_ROUTE = 0;
 const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
@@ -53,6 +54,12 @@ export type KernelRoute = {
   readonly gateway?: Ipv4;
   readonly source?: Ipv4;
 };
+
+export type PolicyRule = { readonly table: number; readonly priority: number } & (
+  | { readonly mark: number }
+  /** Name of the link that a packet came in by. */
+  | { readonly from: string }
+);
 
 export type LinkEnd = { readonly index: number; readonly name: string };
 
@@ -99,6 +106,11 @@ export class Rtnetlink {
   linkUp(index: number): void {
     const noArp = index === LOOPBACK_INDEX ? 0 : IFF_NOARP;
     this.#add(RTM_NEWLINK, 0, [interfaceMessage(index, IFF_UP | noArp, IFF_UP | noArp)]);
+  }
+
+  /** Takes the other end along; the kernel takes its time meanwhile. */
+  removeLink(index: number): void {
+    this.#add(RTM_DELLINK, 0, [interfaceMessage(index, 0, 0)]);
   }
 
   loopbackUp(): void {
@@ -177,35 +189,23 @@ export class Rtnetlink {
     ]);
   }
 
-  /** Packets with a mark look into a table of their own, before the main one. */
-  addRule(rule: {
-    readonly mark: number;
-    readonly table: number;
-    readonly priority: number;
-  }): void {
+  /** Packets with a mark, or from a link, look into a table of their own. */
+  addRule(rule: PolicyRule): void {
     this.#rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule);
   }
 
-  removeRule(rule: {
-    readonly mark: number;
-    readonly table: number;
-    readonly priority: number;
-  }): void {
+  removeRule(rule: PolicyRule): void {
     this.#rule(RTM_DELRULE, 0, rule);
   }
 
-  #rule(
-    type: number,
-    flags: number,
-    rule: { readonly mark: number; readonly table: number; readonly priority: number },
-  ): void {
+  #rule(type: number, flags: number, rule: PolicyRule): void {
     const header = Buffer.alloc(12);
     header.writeUInt8(AF_INET, 0);
     header.writeUInt8(FR_ACT_TO_TBL, 7);
     this.#add(type, flags, [
       header,
       u32(FRA_PRIORITY, rule.priority),
-      u32(FRA_FWMARK, rule.mark),
+      "from" in rule ? text(FRA_IIFNAME, rule.from) : u32(FRA_FWMARK, rule.mark),
       u32(FRA_TABLE, rule.table),
     ]);
   }
@@ -275,6 +275,7 @@ const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 const RTA_PREFSRC = 7;
 const RTA_TABLE = 15;
+const FRA_IIFNAME = 3;
 const FRA_PRIORITY = 6;
 const FRA_FWMARK = 10;
 const FRA_TABLE = 15;

@@ -3,12 +3,13 @@
  *
  * Every call is in force when it returns; what the kernel refuses becomes a Problem here.
  */
-import type { Host, Internet, Network } from "../../../blueprint/blueprint.ts";
+import type { Connections, Host, Internet, Network } from "../../../blueprint/blueprint.ts";
 import { declined, found, problemOf, type Result } from "../../../base/problem.ts";
 import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
 import type { Cidr, Ipv4 } from "../../../network/prefix.ts";
 import type { Kernel, Space } from "./kernel.ts";
 import { currentNamespace, type Namespace } from "./libc.ts";
+import { Wiring } from "./connections.ts";
 import { Rtnetlink } from "./netlink.ts";
 import { NetworkRouter } from "./router.ts";
 import { spaceOf } from "./space.ts";
@@ -28,6 +29,8 @@ function kernelOver(world: World): Kernel {
         world.router(id).putTranslations(translations);
         return "done" as const;
       }),
+    putConnections: (connections) =>
+      attempt("put connections", "", () => world.putConnections(connections)),
     removeNetwork: (id) => attempt("remove a network", id, () => world.removeNetwork(id)),
     createHost: (host) => attempt("create a host", host.name, () => world.createHost(host)),
     removeHost: (name) => attempt("remove a host", name, () => world.removeHost(name)),
@@ -45,6 +48,7 @@ class World {
   #tags: Readonly<Record<string, readonly Cidr[]>> = {};
   #own: readonly Ipv4[] = [];
   #client: Ipv4 | undefined;
+  readonly #wiring: Wiring;
   /** Never given twice: the kernel takes its time to take away what is removed. */
   #lastLink = 0;
 
@@ -53,6 +57,7 @@ class World {
     this.#routes = new Rtnetlink();
     this.#routes.loopbackUp();
     this.#routes.flush();
+    this.#wiring = new Wiring(this.#home, this.#routes, (id) => this.#routers.get(id));
   }
 
   router(id: string): NetworkRouter {
@@ -89,23 +94,38 @@ class World {
       new NetworkRouter(this.#home, this.#routes, (this.#lastLink += 1));
     this.#routers.set(network.id, router);
     router.put(network, this.#tags, this.#client);
+    this.#wiring.wire();
+    return "done";
+  }
+
+  putConnections(connections: Connections): "done" {
+    this.#wiring.put(connections, this.#client);
     return "done";
   }
 
   removeNetwork(id: string): "done" {
-    this.#routers.get(id)?.close();
+    const router = this.#routers.get(id);
+    if (router === undefined) return "done";
+    this.#wiring.forgetNetwork(router);
     this.#routers.delete(id);
+    router.close();
+    this.#wiring.wire();
     return "done";
   }
 
   createHost(host: Host): Space {
     const known = this.#find(host.name);
     if (known !== undefined && samePlace(known.host, host)) {
-      if (host.place.kind !== "internet") this.router(host.place.network).change(host);
+      if ("network" in host.place) this.router(host.place.network).change(host);
       return known.space;
     }
     if (known !== undefined) this.removeHost(host.name);
-    if (host.place.kind !== "internet") return this.router(host.place.network).attach(host);
+    if (host.place.kind === "site") return this.#wiring.attach(host);
+    if ("network" in host.place) {
+      const attached = this.router(host.place.network).attach(host);
+      if (host.place.kind === "subnet") this.#wiring.wire();
+      return attached;
+    }
     const { address } = host.place;
     if (address !== PLATFORM_ADDRESS) {
       this.#routes.addAddress(address);
@@ -124,7 +144,12 @@ class World {
       this.#routes.flush(["EADDRNOTAVAIL"]);
       return "done";
     }
-    for (const router of this.#routers.values()) if (router.detach(name)) return "done";
+    if (this.#wiring.detach(name)) return "done";
+    for (const router of this.#routers.values())
+      if (router.detach(name)) {
+        this.#wiring.wire();
+        return "done";
+      }
     return "done";
   }
 
@@ -141,7 +166,8 @@ class World {
 
   #find(name: string): { readonly host: Host; readonly space: Space } | undefined {
     const outside = this.#outside.get(name);
-    if (outside !== undefined) return outside;
+    const known = outside ?? this.#wiring.find(name);
+    if (known !== undefined) return known;
     for (const router of this.#routers.values()) {
       const attached = router.find(name);
       if (attached !== undefined) return attached;
@@ -150,6 +176,7 @@ class World {
   }
 
   close(): void {
+    this.#wiring.close();
     for (const router of this.#routers.values()) router.close();
     this.#routers.clear();
     this.#routes.close();

@@ -6,9 +6,8 @@
  */
 import type { Host, Network, Subnet, Translation } from "../../../blueprint/blueprint.ts";
 import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
-import { addressAt, encloses, parseCidr, type Cidr, type Ipv4 } from "../../../network/prefix.ts";
+import { addressAt, parseCidr, type Cidr, type Ipv4 } from "../../../network/prefix.ts";
 import type { Route } from "../../../network/route.ts";
-import { selectRoute } from "../../../network/select-route.ts";
 import {
   ownAddressOutside,
   closedEdge,
@@ -24,6 +23,7 @@ import { closeNamespace, createNamespace, inNamespace, type Namespace } from "./
 import { hostPrefix, MAIN_TABLE, Rtnetlink, type KernelRoute } from "./netlink.ts";
 import { Nft } from "./nft.ts";
 import { spaceOf } from "./space.ts";
+import { RoutingTables, type Ways } from "./tables.ts";
 import { applySettings, trackStrictly, trustOwnRules } from "./sysctl.ts";
 import { tagsNamed, type Tags } from "./tags.ts";
 import type { DeniedCount, Space } from "./kernel.ts";
@@ -33,14 +33,39 @@ const WORLD_LINK_BASE = 1_000;
 const FIRST_LINK = 2;
 const SECOND_LINK = 3;
 const FIRST_HOST_LINK = 10;
-/** Priority of a rule that is asked when the main table knows no way. */
-const AFTER_MAIN = 40_000;
 
 type Attached = {
   readonly host: Host;
   readonly namespace: Namespace;
   readonly link: number;
   readonly space: Space;
+};
+
+/** Links of a router to what lies beyond its network. */
+export type Beyond = {
+  /** By id of the network. */
+  readonly peers: ReadonlyMap<string, number>;
+  /** Straight to machines of peers that forward, by address. */
+  readonly appliances: ReadonlyMap<string, { readonly link: number; readonly forwards: boolean }>;
+  readonly gateway?: number;
+  readonly isExpressRoute: boolean;
+  /** Whose routes count for what comes in from the network's own gateway. */
+  readonly gatewaySubnet?: Subnet;
+  /** Groups of links by which peers come straight to a machine here. */
+  readonly hops: readonly number[];
+};
+
+export const NOTHING_BEYOND: Beyond = {
+  peers: new Map(),
+  appliances: new Map(),
+  isExpressRoute: false,
+  hops: [],
+};
+
+export type Ground = {
+  readonly namespace: Namespace;
+  readonly routes: Rtnetlink;
+  readonly nft: Nft;
 };
 
 export class NetworkRouter {
@@ -55,7 +80,9 @@ export class NetworkRouter {
   readonly #nft: Nft;
   readonly #hosts = new Map<string, Attached>();
   readonly #keeper: GateKeeper;
-  readonly #tables = new Map<number, readonly KernelRoute[]>();
+  readonly #tables: RoutingTables;
+  /** Links to other networks; nothing before somebody joins them. */
+  beyond: Beyond = NOTHING_BEYOND;
   readonly platform: Space;
   #network: Network | undefined;
   #tags: Tags = {};
@@ -77,6 +104,7 @@ export class NetworkRouter {
       trustOwnRules();
       return new GateKeeper();
     });
+    this.#tables = new RoutingTables(this.#routes);
     this.#link(index);
     this.platform = spaceOf(this.#router, home, PLATFORM_ADDRESS);
   }
@@ -118,17 +146,6 @@ export class NetworkRouter {
     this.#routes.linkUp(FIRST_LINK);
     this.#routes.addAddress(PLATFORM_ADDRESS as Ipv4);
     // The main table leads to hosts only: a subnet without a route to the internet has none.
-    this.#routes.putRoute({
-      prefix: everywhere,
-      kind: "unicast",
-      table: gates.VISITOR_TABLE,
-      link: FIRST_LINK,
-    });
-    this.#routes.addRule({
-      mark: gates.VISITOR_TABLE,
-      table: gates.VISITOR_TABLE,
-      priority: AFTER_MAIN,
-    });
     this.#routes.flush();
     this.#world.waitForLink(this.#worldLink);
     this.#edgeRoutes.waitForLink(SECOND_LINK);
@@ -139,9 +156,9 @@ export class NetworkRouter {
     const before = this.#network;
     this.#putPublicAddresses(before, network, clientAddress);
     this.#putPrefixes(before, network);
-    for (const subnet of network.subnets) this.#putSubnet(network, subnet);
     this.#tags = tags;
     this.#network = network;
+    this.putRoutes();
     this.#putGates();
     for (const old of before?.subnets ?? [])
       if (!network.subnets.some(({ index }) => index === old.index)) this.#removeSubnet(old);
@@ -193,73 +210,65 @@ export class NetworkRouter {
     this.#routes.flush(["ESRCH"]);
   }
 
-  #putSubnet(network: Network, subnet: Subnet): void {
-    const table = gates.TABLE_BASE + subnet.index;
-    const known = this.#tables.get(table);
-    const routes = subnet.routes
-      .filter(({ state }) => state === "Active")
-      .flatMap((route) => [
-        this.#kernelRoute(network, route, table),
-        ...this.#routesToAppliance(subnet, route, table),
-      ]);
-    for (const route of routes) this.#routes.putRoute(route);
-    for (const old of known ?? [])
-      if (!routes.some(({ prefix }) => prefix === old.prefix)) this.#routes.removeRoute(old);
-    if (known === undefined) this.#routes.addRule({ mark: table, table, priority: table });
-    this.#routes.flush(["ESRCH"]);
-    if (known === undefined) this.#nft.run(gates.markSubnet(subnet.index));
-    this.#tables.set(table, routes);
+  #putSubnet({ index, routes }: Subnet): void {
+    const table = gates.TABLE_BASE + index;
+    const isNew = !this.#tables.has(table);
+    this.#tables.put(table, routes, this.#ways());
+    if (isNew) this.#nft.run(gates.markGroup(index, table));
   }
 
-  #kernelRoute(network: Network, { prefix, nextHop }: Route, table: number): KernelRoute {
-    const none = { prefix, table };
-    switch (nextHop.kind) {
-      case "VnetLocal":
-        // On to the main table, which knows every host; space that is not the network's is nowhere.
-        return network.prefixes.some((own) => encloses(own, prefix) || encloses(prefix, own))
-          ? { ...none, kind: "throw" }
-          : { ...none, kind: "unreachable" };
-      case "Internet":
-        return { ...none, kind: "unicast", link: FIRST_LINK };
-      case "None":
-        return { ...none, kind: "blackhole" };
-      case "VirtualAppliance": {
-        const appliance = [...this.#hosts.values()].find(
-          ({ host }) => host.place.address === nextHop.address,
-        );
-        const itself = prefix === hostPrefix(nextHop.address);
-        if (appliance === undefined || (!appliance.host.forwards && !itself))
-          return { ...none, kind: "unreachable" };
-        return { ...none, kind: "unicast", link: appliance.link };
-      }
-      case "VirtualNetworkGateway":
-        return { ...none, kind: "unreachable" };
+  #removeSubnet({ index }: Subnet): void {
+    this.#tables.remove(gates.TABLE_BASE + index);
+    this.#nft.run(gates.unmarkGroup(index));
+  }
+
+  /** All routes anew: links to others came or went. */
+  putRoutes(): void {
+    const network = this.#network;
+    if (network === undefined) return;
+    this.#tables.put(gates.VISITOR_TABLE, network.routes, this.#ways());
+    for (const subnet of network.subnets) this.#putSubnet(subnet);
+  }
+
+  #ways(): Ways {
+    return {
+      edge: FIRST_LINK,
+      prefixes: this.#network?.prefixes ?? [],
+      appliance: (address) => this.attachedAt(address) ?? this.beyond.appliances.get(address),
+      peer: (network) => this.beyond.peers.get(network),
+      // Over ExpressRoute only what was learned goes.
+      gateway: (source) =>
+        source === "User" && this.beyond.isExpressRoute ? undefined : this.beyond.gateway,
+    };
+  }
+
+  attachedAt(address: Ipv4): { readonly link: number; readonly forwards: boolean } | undefined {
+    const attached = [...this.#hosts.values()].find(({ host }) => host.place.address === address);
+    return attached && { link: attached.link, forwards: attached.host.forwards };
+  }
+
+  /** The index for one more link; never given twice. */
+  freeLink(): number {
+    return (this.#nextLink += 1);
+  }
+
+  get network(): Network | undefined {
+    return this.#network;
+  }
+
+  /** What joins this network with others changed. */
+  putBeyond(beyond: Beyond): void {
+    const before = this.beyond;
+    if (contentOf(before) === contentOf(beyond)) return;
+    this.beyond = beyond;
+    const table = (index: number | undefined) => gates.TABLE_BASE + (index ?? 0);
+    if (before.gatewaySubnet?.index !== beyond.gatewaySubnet?.index) {
+      if (before.gatewaySubnet !== undefined) this.#nft.run(gates.unmarkGroup(gates.GATEWAY_GROUP));
+      if (beyond.gatewaySubnet !== undefined)
+        this.#nft.run(gates.markGroup(gates.GATEWAY_GROUP, table(beyond.gatewaySubnet.index)));
     }
-  }
-
-  /** A host that does not forward is reached by routes through it nevertheless: itself, nobody else. */
-  #routesToAppliance(subnet: Subnet, route: Route, table: number): readonly KernelRoute[] {
-    const { nextHop } = route;
-    if (
-      nextHop.kind !== "VirtualAppliance" ||
-      selectRoute(subnet.routes, nextHop.address) !== route
-    )
-      return [];
-    const prefix = hostPrefix(nextHop.address);
-    const attached = [...this.#hosts.values()].find(
-      ({ host }) => host.place.address === nextHop.address,
-    );
-    if (attached === undefined || attached.host.forwards || prefix === route.prefix) return [];
-    return [{ prefix, table, kind: "unicast", link: attached.link }];
-  }
-
-  #removeSubnet(subnet: Subnet): void {
-    const table = gates.TABLE_BASE + subnet.index;
-    for (const route of this.#tables.get(table) ?? []) this.#routes.removeRoute(route);
-    this.#routes.removeRule({ mark: table, table, priority: table });
-    this.#routes.flush(["ESRCH", "ENOENT"]);
-    this.#tables.delete(table);
-    this.#nft.run(gates.unmarkSubnet(subnet.index));
+    this.putRoutes();
+    this.#putBalancers();
   }
 
   tagsNamed(): ReadonlySet<string> {
@@ -291,11 +300,20 @@ export class NetworkRouter {
 
   /** Depends on the routes of the subnets, too. */
   #putBalancers(): void {
-    const subnets = this.#network?.subnets ?? [];
-    const wanted = gates.internalBalancers(this.#translations, subnets, false);
+    const ways = {
+      subnets: this.#network?.subnets ?? [],
+      hops: this.beyond.hops,
+      gatewaySubnet: this.beyond.gatewaySubnet?.id,
+    };
+    const wanted = gates.internalBalancers(this.#translations, ways, false);
     if (wanted === this.#balancers) return;
-    this.#nft.run(gates.internalBalancers(this.#translations, subnets, this.#balancers !== ""));
+    this.#nft.run(gates.internalBalancers(this.#translations, ways, this.#balancers !== ""));
     this.#balancers = wanted;
+  }
+
+  /** For those who link this router with others. */
+  get ground(): Ground {
+    return { namespace: this.#router, routes: this.#routes, nft: this.#nft };
   }
 
   get translations(): readonly Translation[] {
@@ -309,7 +327,7 @@ export class NetworkRouter {
     const group = subnet?.index ?? gates.VISITOR_GROUP;
     const inPrefix = subnet?.prefix ?? this.#network?.prefixes[0] ?? prefixOf("0.0.0.0/0");
     const namespace = createNamespace(this.#home);
-    const link = (this.#nextLink += 1);
+    const link = this.freeLink();
     this.#routes.addPair(
       { index: link, name: `v${link}`, group },
       { index: FIRST_LINK, name: "eth0", group: 0, namespace },
@@ -385,12 +403,10 @@ export class NetworkRouter {
 
   /** Routes through a host follow its link. */
   #routeAnew({ place }: Host): void {
-    const network = this.#network;
-    if (network === undefined) return;
     const through = ({ nextHop }: Route) =>
       nextHop.kind === "VirtualAppliance" && nextHop.address === place.address;
-    for (const subnet of network.subnets)
-      if (subnet.routes.some(through)) this.#putSubnet(network, subnet);
+    for (const subnet of this.#network?.subnets ?? [])
+      if (subnet.routes.some(through)) this.#putSubnet(subnet);
   }
 
   #subnetOf({ place }: Host): Subnet | undefined {
@@ -417,6 +433,10 @@ export class NetworkRouter {
     for (const routes of [this.#edgeRoutes, this.#routes]) routes.close();
     for (const namespace of [this.#edge, this.#router]) closeNamespace(namespace);
   }
+}
+
+function contentOf({ peers, appliances, ...others }: Beyond): string {
+  return JSON.stringify([[...peers], [...appliances], others]);
 }
 
 function prefixOf(text: string): Cidr {

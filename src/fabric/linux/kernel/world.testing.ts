@@ -12,6 +12,7 @@ import { describeProblem, must, type Result } from "../../../base/problem.ts";
 import type { Host, Network, Subnet, Translation } from "../../../blueprint/blueprint.ts";
 import type { Cidr, Ipv4 } from "../../../network/prefix.ts";
 import type { NextHop, Route } from "../../../network/route.ts";
+import { effectiveRoutes } from "../../../network/select-route.ts";
 import {
   ANY_PORT,
   defaultRules,
@@ -180,6 +181,7 @@ export function network(
     name: "net",
     index: 1,
     prefixes,
+    routes: effectiveRoutes({ prefixes, userRoutes: [] }),
     subnets,
     publicAddresses: [{ address: vip as Ipv4, sourceOf: prefixes }],
     translations: [],
