@@ -10,6 +10,7 @@ import type { JsonObject, JsonValue } from "../arm/json.ts";
 import type { Resource, ResourceOf } from "../arm/resources.ts";
 import { declined, found, type Result } from "../base/problem.ts";
 import { notFound } from "../control/arm-writes.ts";
+import { forecastsOf } from "../blueprint/address-forecasts.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
 import { DEPENDENCIES } from "../environment/dependencies.ts";
 import { type FlowEnd, PROBED_FLOWS } from "../environment/flows.ts";
@@ -44,7 +45,20 @@ export function environmentRoutes(plane: ControlPlane): Hono {
   at("addressledger", 1, (context, one) =>
     page(
       context,
-      plane.world.ledgerOf(one.key).map((entry) => ({ ...entry })),
+      plane.world.ledgerOf(one.key).map(({ since, ...entry }) => ({ ...entry, ...timeOf(since) })),
+    ),
+  );
+  at("addressforecast", 1, (context, one) => {
+    const resources = plane.resources.list("").map(({ resource }) => resource);
+    const forecast = forecastsOf(resources).find(({ environment }) => environment === one.id);
+    return context.json(forecast ?? {});
+  });
+  at("addresshistory", 1, (context, one) =>
+    page(
+      context,
+      plane.world
+        .addressHistoryOf(one.id)
+        .map(({ time, ...entry }) => ({ time: new Date(time).toISOString(), ...entry })),
     ),
   );
   routes.post(`${BASE}/suspend`, (context) => suspend(context, plane, "suspended"));
@@ -53,6 +67,10 @@ export function environmentRoutes(plane: ControlPlane): Hono {
     withEnvironment(context, plane, 1, (one) => reboot(context, plane, one)),
   );
   return routes;
+}
+
+function timeOf(since: number | undefined): { readonly since?: string } {
+  return since === undefined ? {} : { since: new Date(since).toISOString() };
 }
 
 function withEnvironment(

@@ -12,12 +12,14 @@ import { az, type AzOptions } from "./commands/az.ts";
 import type { CheckOptions } from "./commands/check.ts";
 import type { DiffOptions } from "./commands/diff.ts";
 import { events } from "./commands/events.ts";
-import { addresses, hosts, listApps, status } from "./commands/listings.ts";
+import { addresses } from "./commands/addresses.ts";
+import { hosts, listApps, status } from "./commands/listings.ts";
 import { cancelOperation, operations } from "./commands/operations.ts";
 import { routes } from "./commands/routes.ts";
 import { up, type UpOptions } from "./commands/up.ts";
 import { EXIT, exitCodeOf, type ExitCode } from "./refusals.ts";
 import type { Ending, Session } from "./session.ts";
+import type { OutputFormat } from "./table.ts";
 
 /** Runs one command line. Everything that is to be said was said when this resolves. */
 export async function runProgram(words: readonly string[], session: Session): Promise<ExitCode> {
@@ -265,7 +267,7 @@ function addLooking(program: Command, session: Session, end: End): void {
   const listing = (
     name: string,
     description: string,
-    show: typeof status,
+    show: (session: Session, options: { readonly output: OutputFormat }) => Ending,
     ...lines: readonly Example[]
   ) =>
     program
@@ -273,7 +275,7 @@ function addLooking(program: Command, session: Session, end: End): void {
       .description(description)
       .addOption(outputOption())
       .addHelpText("after", examples(...lines))
-      .action((options: Parameters<typeof status>[1]) => end(show(session, options)));
+      .action((options: { output: OutputFormat }) => end(show(session, options)));
   listing(
     "status",
     "environments and their health; exit code 1 when one is not healthy",
@@ -283,10 +285,16 @@ function addLooking(program: Command, session: Session, end: End): void {
   );
   listing(
     "addresses",
-    "addresses of each environment, and who holds which address of its subnet",
+    "addresses of each environment, and who holds which address of its subnet since when",
     addresses,
     ["ase addresses", "public, outbound and load balancer addresses, then the ledger"],
-  );
+    ["ase addresses --forecast", "how far each subnet reaches, at rest and while scaling"],
+    ["ase addresses --history", "addresses that were taken and given back, newest first"],
+  )
+    .addOption(
+      new Option("--forecast", "how many instances the subnet has room for").default(false),
+    )
+    .addOption(new Option("--history", "what changed hands").default(false).conflicts("forecast"));
   listing("hosts", "hosts of the world, their addresses and programs", hosts, [
     "ase hosts",
     "names to stand at with `ase exec --at`",

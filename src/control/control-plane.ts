@@ -42,6 +42,8 @@ export type World = {
   readonly addressesOf: (environmentKey: string) => EnvironmentAddresses | undefined;
   /** The address ledger of an environment's subnet, in the order of addresses. */
   readonly ledgerOf: (environmentKey: string) => readonly LedgerEntry[];
+  /** What changed hands of an environment's addresses, newest first. */
+  readonly addressHistoryOf: (environmentId: string) => readonly AddressHistoryEntry[];
   /** Published prefixes of a service tag; none for a tag nobody publishes. */
   readonly prefixesOfTag: (tag: string) => readonly string[];
   /** Hosts, places and states. */
@@ -95,6 +97,15 @@ export type LedgerEntry = {
   /** `FrontEnd`, `Worker`, `Platform`, `InternalLoadBalancer`. */
   readonly use: string;
   readonly host?: string;
+  /** Milliseconds since 1970; absent for the platform's own. */
+  readonly since?: number;
+};
+
+export type AddressHistoryEntry = {
+  readonly time: number;
+  readonly address: string;
+  readonly change: "taken" | "given back";
+  readonly holder: string;
 };
 
 export type WorldView = {
@@ -141,4 +152,6 @@ export type ControlEvent = {
   readonly problem?: Problem;
   /** The category of resource logs that Azure has such a line in. */
   readonly category?: string;
+  /** Addresses that changed hands. */
+  readonly addresses?: readonly Omit<AddressHistoryEntry, "time">[];
 };

@@ -118,10 +118,13 @@ function endsOf({ flow, from, to }: Probe): string {
   return `${flow} ${from.address} ${to.address}:${to.port}`;
 }
 
-/** Both ends still exist where the probe says. */
-function stands(blueprint: Blueprint, { from }: Probe): boolean {
-  if (from.kind !== "host") return true;
-  return blueprint.hosts.some(
-    ({ name, place }) => name === from.name && place.address === from.address,
-  );
+/** Both ends still exist where the probe says; one that is gone is nobody to be reached. */
+function stands({ hosts, networks }: Blueprint, { from, to }: Probe): boolean {
+  const begins =
+    from.kind !== "host" ||
+    hosts.some(({ name, place }) => name === from.name && place.address === from.address);
+  const ends =
+    hosts.some(({ place }) => place.address === to.address) ||
+    networks.some(({ translations }) => translations.some(({ address }) => address === to.address));
+  return begins && ends;
 }

@@ -16,6 +16,7 @@ import type { Resource } from "../arm/resources.ts";
 import { describeHealth, judge, PREPARING_MS, type Health } from "../environment/health.ts";
 import type { Fabric, Observed } from "../fabric/fabric.ts";
 import type { Store } from "../store/store.ts";
+import { noteAddresses } from "./address-records.ts";
 import { Alarm } from "./alarm.ts";
 import type { ControlEvent } from "./control-plane.ts";
 import type { Facts } from "./facts.ts";
@@ -239,9 +240,12 @@ export class Loop {
     const { store, now, report } = this.#options;
     const { blueprint, ledger } = compiled;
     const { layouts, told } = advanced;
+    let noted: readonly ControlEvent[] = [];
     const stored = store.transaction((transaction) => {
       const { generation } = blueprint;
+      const before = readBlueprint(transaction).ledger;
       storeBlueprint(transaction, { blueprint, ledger, generation, layouts });
+      noted = noteAddresses(transaction, { before, after: ledger }, now());
       return found(takeBack(transaction, told, now()));
     });
     if (!stored.ok) {
@@ -251,6 +255,7 @@ export class Loop {
     this.#cancels = this.#cancels.filter((one) => !cancels.includes(one));
     this.#state = { ...this.#state, layouts };
     for (const one of told) report(eventOf(one, store));
+    for (const event of noted) report(event);
     if (stored.value) this.wake();
     return true;
   }

@@ -2,6 +2,7 @@
  * Rules between networks, subnets, rules, routes and interfaces: ranges, overlaps, priorities,
  * addresses. A resource by itself was judged when it was parsed.
  */
+import { isJsonArray, property, propertyAt } from "../arm/json.ts";
 import type { Resource, ResourceOf } from "../arm/resources.ts";
 import type { Problem } from "../base/problem.ts";
 import { FIRST_HOST_OFFSET } from "../environment/addresses.ts";
@@ -38,7 +39,39 @@ export function judgeSubnet(
       fix: "Choose a prefix that no other subnet of the network uses.",
       where: subnet.id,
     };
-  return judgeSubnetChange(subnet, before, wanted);
+  return judgeDelegation(subnet, before, wanted) ?? judgeSubnetChange(subnet, before, wanted);
+}
+
+/** Services that a subnet is given over to, by name. */
+export function delegationsOf({
+  extra,
+}: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">): readonly string[] {
+  const written = property(extra, "delegations");
+  return (isJsonArray(written) ? written : []).flatMap((one) => {
+    const service = propertyAt(one, "properties", "serviceName");
+    return typeof service === "string" ? [service] : [];
+  });
+}
+
+/** @article ASE subnet size */
+function judgeDelegation(
+  subnet: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">,
+  before: Resource | undefined,
+  wanted: Wanted,
+): Problem | undefined {
+  const [now, earlier] = [
+    delegationsOf(subnet),
+    before?.type === subnet.type ? delegationsOf(before) : [],
+  ];
+  if (String(now) === String(earlier)) return undefined;
+  const user = occupantOf(subnet, "", wanted);
+  if (user === undefined) return undefined;
+  return {
+    code: "SubnetDelegationsCannotChangeWhenSubnetUsedByResource",
+    what: `Delegations of subnet ${subnet.id} cannot be changed from [${earlier.join(", ")}] to [${now.join(", ")}] because it is being used by the resource ${user.id}`,
+    fix: "Delegate another subnet, one that nothing stands in.",
+    where: subnet.id,
+  };
 }
 
 /** @article ASE subnet size */

@@ -16,6 +16,7 @@ import { hasOwnAddress } from "../blueprint/app-addresses.ts";
 import { MOST_APP_ADDRESSES } from "../environment/app-addresses.ts";
 import { appHostName, environmentDomain } from "../environment/names.ts";
 import { prefixLength, sizeOf } from "../network/prefix.ts";
+import { delegationsOf } from "./network-neighbours.ts";
 import { exclusive, occupantOf, referencesOf, type Wanted } from "./references.ts";
 
 /** What is kept would stand in a subnet if it ran; an environment's is no place for it. */
@@ -50,6 +51,14 @@ export function judgeEnvironment(
     .filter(({ key }) => key !== environment.key);
   const holder = occupantOf(subnet, environment.key, wanted);
   if (holder !== undefined) return exclusive(environment, subnet, holder);
+  const [service] = delegationsOf(subnet);
+  if (service !== undefined)
+    return {
+      code: "SubnetDelegated",
+      what: `${environment.name} cannot stand in subnet ${subnet.name}: it is delegated to ${service}`,
+      fix: "Choose a subnet without delegations, or take the delegation away.",
+      where: environment.id,
+    };
   const domain = environmentDomain(environment);
   const twin = environments.find((other) => environmentDomain(other) === domain);
   if (twin !== undefined)

@@ -33,6 +33,7 @@ import type {
   World,
   WorldView,
 } from "./control-plane.ts";
+import { addressHistory, heldSince } from "./address-records.ts";
 import type { FactBook } from "./facts.ts";
 import { describeLayout } from "./layouts.ts";
 import type { Loop, LoopState } from "./loop.ts";
@@ -54,6 +55,7 @@ export function openWorld(options: WorldOptions): World {
   return {
     statusOf: (key) => statusOf(store, state(), key),
     addressesOf: (key) => addressesOf(store, key),
+    addressHistoryOf: (id) => addressHistory(store.events, id),
     ledgerOf: (key) => ledgerOf(store, state().blueprint, key),
     prefixesOfTag: (tag) => tags.prefixes(tag),
     look: async () => {
@@ -259,10 +261,26 @@ function ledgerOf(
   ].slice(0, PLATFORM_ADDRESSES);
   const hosts = (blueprint?.hosts ?? [])
     .filter(({ environment: of }) => of === environment.id)
-    .map(({ name, role, place }) => ({ address: place.address, use: role, host: name }));
-  return [...platform, ...hosts, ...balancerOf(ledger, subnet.key, environmentKey)].sort(
+    .map(({ name, role, place }) => ({
+      ...{ address: place.address, use: role, host: name },
+      ...sinceOf(store, subnet.key, { owner: name, address: place.address }),
+    }));
+  const balancer = balancerOf(ledger, subnet.key, environmentKey).map((one) => ({
+    ...one,
+    ...sinceOf(store, subnet.key, { owner: `${environmentKey} ilb`, address: one.address }),
+  }));
+  return [...platform, ...hosts, ...balancer].sort(
     (a, b) => ipv4ToNumber(a.address) - ipv4ToNumber(b.address),
   );
+}
+
+function sinceOf(
+  store: Store,
+  pool: string,
+  held: Parameters<typeof heldSince>[2],
+): { readonly since?: number } {
+  const since = heldSince(store, pool, held);
+  return since === undefined ? {} : { since };
 }
 
 function balancerOf(ledger: Ledger, subnetKey: string, environmentKey: string) {

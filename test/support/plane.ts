@@ -192,6 +192,7 @@ function worldOf(world: TestWorld): World {
     }),
     ledgerOf: () => [{ address: "10.0.0.4", use: "FrontEnd", host: "demo-front-end-0" }],
     routesAt: () => found([]),
+    addressHistoryOf: () => [],
     prefixesOfTag: (tag) => (tag === "AppServiceManagement" ? ["13.66.140.0/32"] : []),
     look: async () => found({ generation: 1, hosts: [], places: ["internet"] }),
     logs: async ({ lines, site }) =>

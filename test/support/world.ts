@@ -73,7 +73,12 @@ export type Begun = {
   readonly end: () => void;
 };
 export type DoorAnswer = { readonly status: number; readonly text: string; readonly json: Loose };
-export type LedgerRow = { readonly address: string; readonly use: string; readonly host?: string };
+export type LedgerRow = {
+  readonly address: string;
+  readonly use: string;
+  readonly host?: string;
+  readonly since?: string;
+};
 export type Refusal = { readonly code: string; readonly what: string };
 
 /** Tests look into answers by name; a wrong name fails the expectation. */

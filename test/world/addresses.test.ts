@@ -80,10 +80,8 @@ describe("addresses of an environment", () => {
     expect(there).toEqual([true, true, true, true]);
     await world.arm("PUT", plan(), planBody(1));
     const kept = await ledgerOf(13);
-    for (const { use, host, address } of kept.filter(
-      ({ use }) => use === "Publisher" || use === "FileServer",
-    ))
-      expect(rows).toContainEqual({ use, host, address });
+    for (const row of kept.filter(({ use }) => use === "Publisher" || use === "FileServer"))
+      expect(rows).toContainEqual(row);
   });
 
   test("more than the subnet has are refused, with both numbers", async () => {
@@ -108,7 +106,63 @@ describe("addresses of an environment", () => {
   });
 });
 
+describe("what is known of addresses", () => {
+  const about = (what: string, name = "demo") =>
+    world.arm("GET", world.web(`hostingEnvironments/${name}/${what}`));
+
+  test("is who holds one since when, and what changed hands", async () => {
+    const rows = await world.ledger();
+    const hosts = rows.filter(({ host }) => host !== undefined);
+    expect(hosts.every((row) => /^20\d\d-/.test(row.since ?? ""))).toBe(true);
+    const { value } = await about("addressHistory");
+    expect(value).toContainEqual({
+      time: expect.any(String),
+      address: hosts[0]?.address,
+      change: "taken",
+      holder: hosts[0]?.host,
+    });
+    expect(value.filter(({ change }: { change: string }) => change === "given back")).not.toEqual(
+      [],
+    );
+    const events = await world.events(0);
+    expect(events.find(({ code }) => code === "SubnetAlmostFull")).toMatchObject({
+      message: expect.stringContaining("There are 4 remaining addresses"),
+      level: "warning",
+    });
+  });
+
+  test("is how far the subnet reaches", async () => {
+    expect(await about("addressForecast")).toMatchObject({
+      ...{ size: 256, mostInstances: 201, mostWhileScaling: 100 },
+      subnet: { prefix: "10.1.1.0/24" },
+    });
+  });
+});
+
 describe("the subnet of an environment", () => {
+  test("cannot be delegated, and says what stands in it", async () => {
+    const { properties } = await world.arm("GET", subnet());
+    const delegations = [{ name: "web", properties: { serviceName: "Microsoft.Web/serverFarms" } }];
+    const refusal = await world.refused("PUT", subnet(), {
+      properties: { ...properties, delegations },
+    });
+    expect(refusal.code).toBe("SubnetDelegationsCannotChangeWhenSubnetUsedByResource");
+    expect(refusal.what).toMatch(
+      /from \[\] to \[Microsoft\.Web\/serverFarms\] .*hostingEnvironments\/demo$/,
+    );
+    // One that is delegated already takes no environment.
+    await world.arm("PUT", subnet("given"), {
+      properties: { addressPrefix: "10.1.5.0/24", delegations },
+    });
+    const placed = await world.refused(
+      "PUT",
+      world.web("hostingEnvironments/third"),
+      environmentBody(subnet("given")),
+    );
+    expect(placed.code).toBe("SubnetDelegated");
+    await world.arm("DELETE", subnet("given"));
+  });
+
   test("cannot change its size", async () => {
     const { properties } = await world.arm("GET", subnet());
     const smaller = { properties: { ...properties, addressPrefix: "10.1.1.0/25" } };

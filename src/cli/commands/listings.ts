@@ -3,13 +3,12 @@ import { property, type JsonValue } from "../../arm/json.ts";
 import { found, type Result } from "../../base/problem.ts";
 import type { Client } from "../client.ts";
 import { readRunningServer } from "../home.ts";
-import { integerAt, itemsOf, listAt, textAt, textsAt } from "../read.ts";
+import { integerAt, listAt, textAt, textsAt } from "../read.ts";
 import { EXIT } from "../refusals.ts";
 import {
   doorwayUrls,
   listEnvironments,
   listSites,
-  paths,
   readAccount,
   type Environment,
 } from "../resources.ts";
@@ -70,49 +69,6 @@ function explainHealth({ terminal }: Session, { name, health, notices }: Environ
 
 export function isHealthy({ health, provisioningState }: Environment): boolean {
   return provisioningState === "Succeeded" && /^Healthy\b/.test(health);
-}
-
-/** Addresses of every environment, and who holds which address of its subnet. */
-export async function addresses(session: Session, { output }: Output): Ending {
-  return await withServer(session, async (client) => {
-    const environments = await readEnvironments(client);
-    if (!environments.ok) return environments;
-    const all: { environment: Environment; virtual: JsonValue; ledger: readonly JsonValue[] }[] =
-      [];
-    for (const environment of environments.value) {
-      const virtual = await client.get(paths.web(environment.id, "/capacities/virtualip"));
-      if (!virtual.ok) return virtual;
-      const ledger = await client.get(paths.web(environment.id, "/addressLedger"));
-      if (!ledger.ok) return ledger;
-      all.push({ environment, virtual: virtual.value, ledger: itemsOf(ledger.value) });
-    }
-    const rows = all.flatMap(({ environment, virtual, ledger }) => [
-      ...virtualRows(virtual).map((row) => ({ environment: environment.name, ...row })),
-      ...ledger.map((entry) => ({
-        environment: environment.name,
-        address: textAt(entry, "address") ?? "",
-        use: textAt(entry, "use") ?? "",
-        host: textAt(entry, "host") ?? "",
-      })),
-    ]);
-    session.terminal.list({
-      format: output,
-      rows,
-      columns: [
-        { title: "Environment", of: ({ environment }) => environment },
-        { title: "Address", of: ({ address }) => address },
-        { title: "Use", of: ({ use }) => use },
-        { title: "Host", of: ({ host }) => host },
-      ],
-      json: all.map(({ environment, virtual, ledger }) => ({
-        environment: environment.name,
-        addresses: property(virtual, "properties") ?? null,
-        ledger,
-      })),
-      empty: "No environment is declared.",
-    });
-    return found(EXIT.done);
-  });
 }
 
 /** How the address of an internal load balancer is listed. */
@@ -208,7 +164,7 @@ export async function listApps(session: Session, { output }: Output): Ending {
   });
 }
 
-async function readEnvironments(client: Client): Promise<Result<readonly Environment[]>> {
+export async function readEnvironments(client: Client): Promise<Result<readonly Environment[]>> {
   const account = await readAccount(client);
   return account.ok ? await listEnvironments(client, account.value.subscription) : account;
 }
