@@ -7,7 +7,7 @@
  * anew: rules stand in a tree by priority, and what changed is merged again on the way to the root.
  */
 import { must } from "../base/problem.ts";
-import { RANGES4 } from "./address-set.ts";
+import { RANGES4, type AddressSet } from "./address-set.ts";
 import { ALLOW, DENY, Diagram, NOTHING, OVER, USUAL_BUDGET, type Budget } from "./diagram.ts";
 import { FieldLine, LAST_LABEL, type Runs } from "./field-line.ts";
 import type { RuleBox } from "./meaning.ts";
@@ -55,6 +55,8 @@ export class Region {
   #plane: Plane = PLANE4;
   #lines: readonly FieldLine[] = [];
   #bounds: Sides = [];
+  /** IPv6 sets that were ever asked about. */
+  readonly #named = new Set<AddressSet>();
   #cuts = new Map<RuleBox, Cut | "apart">();
   #clips: readonly WeakMap<Ranges<number>, Ranges<number>>[] = [];
   #small = new Map<number, Ranges<number>[]>();
@@ -153,14 +155,35 @@ export class Region {
     return this.diagram.product(this.#runs(sides), answer);
   }
 
+  /** Labels of one side of each of these boxes. */
+  labelsOfBoxes(boxes: readonly PacketBox[], level: number): readonly Ranges<number>[] {
+    const all = boxes.map((box) => this.#clip(sidesOf(box, this.#plane)));
+    this.#addToLines(all.filter((sides) => sides !== undefined));
+    this.#renewIfRelabelled();
+    return all.map((sides) => {
+      const side = sides?.[level];
+      return side === undefined ? [] : labelsOf(this.#lines[level]?.runs(side));
+    });
+  }
+
+  /** Rules that `update` left out are told apart too, so that nothing is relabelled when they are asked for. */
+  learn(rules: readonly RuleBox[]): void {
+    this.#prepare(rules);
+    const cuts = rules.map((rule) => this.#cutOf(rule)).filter((cut) => cut !== "apart");
+    this.#addToLines(cuts.map(({ sides }) => sides));
+    this.#renewIfRelabelled();
+  }
+
   #prepare(rules: readonly RuleBox[]): void {
     const { family, bounds } = this.options;
     if (0 < this.#lines.length && (family === "v4" || rules.every(({ box }) => this.#knows(box))))
       return;
-    if (family === "v6")
-      this.#plane = plane6(
-        [...rules.map(({ box }) => box), bounds].flatMap(({ from, to }) => [from, to]),
-      );
+    if (family === "v6") {
+      // What was known stays known, or two lists of rules in turn would each undo the other's work.
+      for (const box of [bounds, ...rules.map((rule) => rule.box)])
+        this.#named.add(box.from).add(box.to);
+      this.#plane = plane6(this.#named);
+    }
     const { highest, weigh } = this.#plane;
     const lastLabel = this.options.lastLabel ?? LAST_LABEL;
     const addresses = () => new FieldLine(highest, weigh, lastLabel);

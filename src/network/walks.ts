@@ -13,7 +13,7 @@ import type { Range } from "./ranges.ts";
 import type { Region } from "./region.ts";
 import { PROTOCOLS } from "./rule.ts";
 
-type Labels = readonly Range<number>[];
+export type Labels = readonly Range<number>[];
 
 /** All answers that packets of the region get. */
 export function answersIn(diagram: Diagram, root: number): ReadonlySet<number> {
@@ -213,7 +213,7 @@ function runsOf(labels: Labels, line: FieldLine | undefined): Runs {
   return { startsInside: labels[0]?.low === 0, ends: Int32Array.from(ends) };
 }
 
-function touches(side: Labels, low: number, high: number): boolean {
+export function touches(side: Labels, low: number, high: number): boolean {
   let [from, to] = [0, side.length];
   while (from < to) {
     const middle = (from + to) >> 1;
