@@ -22,8 +22,11 @@ export async function startDnsServer(
   place: ProgramPlace,
 ): Promise<Result<RunningProgram>> {
   const file = join(place.scratch, "dnsmasq.conf");
-  await writeFile(file, dnsServerConfiguration(program, await userOf()));
-  const argv = ["dnsmasq", "--keep-in-foreground", `--conf-file=${file}`];
+  const user = await userOf();
+  await writeFile(file, dnsServerConfiguration(program, user));
+  // Where there is one user only, it must not try to become another: that is its debug mode.
+  const stay = user === undefined ? "--no-daemon" : "--keep-in-foreground";
+  const argv = ["dnsmasq", stay, `--conf-file=${file}`];
   const child = place.spawn(argv, { environment: {} });
   let stopping = false;
   const exit = new Promise<Problem>((resolve) => {
@@ -49,14 +52,16 @@ export async function startDnsServer(
   });
 }
 
-export function dnsServerConfiguration(program: Endpoint, user: string): string {
+/** @param user whom it becomes after it holds its port; absent where there is one user */
+export function dnsServerConfiguration(program: Endpoint, user: string | undefined): string {
   const { address, port, names = {}, aliases = {}, forwardTo = [] } = program;
   const isWild = (name: string) => name.startsWith("*.");
   return [
     `port=${port}`,
     `listen-address=${address}`,
     ...["bind-interfaces", "no-resolv", "no-hosts", "no-poll", "pid-file", "log-queries"],
-    ...["log-facility=-", "local-ttl=5", `user=${user}`],
+    ...["log-facility=-", "local-ttl=5"],
+    ...(user === undefined ? [] : [`user=${user}`]),
     ...Object.entries(names).map(([name, of]) =>
       isWild(name) ? `address=/${name.slice(2)}/${of}` : `host-record=${name},${of}`,
     ),
@@ -68,10 +73,10 @@ export function dnsServerConfiguration(program: Endpoint, user: string): string 
 }
 
 /** Nobody, where the kernel lets us become others. */
-async function userOf(): Promise<string> {
+async function userOf(): Promise<string | undefined> {
   const map = await readFile("/proc/self/uid_map", "utf8");
   const count = Number(map.trim().split(/\s+/)[2] ?? 0);
-  return process.getuid?.() === 0 && 65_534 < count ? "nobody" : "root";
+  return process.getuid?.() === 0 && 65_534 < count ? "nobody" : undefined;
 }
 
 async function listens(program: Endpoint, place: ProgramPlace): Promise<Result<"listening">> {

@@ -96,6 +96,43 @@ describe("user nobody", () => {
     expect(hasLimits || log.includes("hosts have no limits of memory and processor")).toBe(true);
   });
 
+  test("has a DNS server in its network, asked with the tools that stand at every place", async () => {
+    const base = "/subscriptions/{subscription}/resourceGroups/demo/providers/Microsoft.Network";
+    const [, subscription = ""] =
+      /"subscriptionId": ?"([^"]+)"/.exec(
+        (await ase("rest", "GET", "/subscriptions?api-version=2021-04-01")).stdout,
+      ) ?? [];
+    const put = async (path: string, json: object) => {
+      const file = join(home, "body.json");
+      writeFileSync(file, JSON.stringify(json));
+      const version = "?api-version=2022-01-01";
+      const done = await ase("rest", "PUT", `${base}/${path}${version}`, "--body", file);
+      rmSync(file);
+      expect(done).toMatchObject({ exitCode: 0 });
+    };
+    const subnet = "virtualNetworks/demo-vnet/subnets/machines";
+    await put(subnet, { properties: { addressPrefix: "10.1.9.0/24" } });
+    const id = `${base.replace("{subscription}", subscription)}/${subnet}`;
+    await put("networkInterfaces/names", {
+      location: "local",
+      tags: { "openase.program": "dns-server", "openase.dns.db.corp.test": "10.1.9.7" },
+      properties: {
+        ipConfigurations: [
+          {
+            name: "first",
+            properties: {
+              ...{ subnet: { id }, privateIPAllocationMethod: "Static" },
+              privateIPAddress: "10.1.9.4",
+            },
+          },
+        ],
+      },
+    });
+    const at = ["exec", "--at", "vnet/demo-vnet", "--"];
+    const asked = await ase(...at, "nslookup", "db.corp.test", "10.1.9.4");
+    expect(asked).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("10.1.9.7") });
+  });
+
   test("sees a cut flow with the rule's name, and its repair", async () => {
     const rule =
       "/subscriptions/{subscription}/resourceGroups/demo/providers/Microsoft.Network/networkSecurityGroups/demo-nsg/securityRules/cut?api-version=2022-01-01";

@@ -59,7 +59,7 @@ async function ledger(session: Session, { output }: Options): Ending {
 
 const REACH: Readonly<Record<string, string>> = {
   scales: "yes",
-  rests: "yes, but no plan of them can change its size",
+  rests: "at rest; changing the size of all at once does not fit",
   "too small": "no",
 };
 
