@@ -34,6 +34,14 @@ export function ownRoutes(plane: ControlPlane, version: string): Hono {
       context.json({ value }),
     ),
   );
+  for (const [word, to] of [
+    ["stop", "down"],
+    ["start", "up"],
+  ] as const)
+    routes.post(`/endpoints/:name/${word}`, async (context) => {
+      const turned = await plane.world.turnEndpoint(context.req.param("name"), to);
+      return answer(context, turned, () => context.json({ state: to }));
+    });
   routes.post("/exec", (context) => execute(context, plane));
   return routes;
 }
@@ -66,6 +74,7 @@ async function logs(context: Context, plane: ControlPlane): Promise<Response> {
     ...text("host"),
     ...text("program"),
     ...text("site"),
+    ...text("environment"),
   });
   return answer(context, listed, (value) => context.json({ value }));
 }

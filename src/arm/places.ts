@@ -64,9 +64,8 @@ class PlacedText {
 
 /** Has a life: it learns while texts are read and evaluated. */
 export class Places {
-  // Kept as long as the reading: weak maps cost the garbage collector more than they save.
-  readonly #spots = new Map<object, Spot>();
-  readonly #grafts = new Map<object, Readonly<Record<string, JsonValue>>>();
+  readonly #spots = new WeakMap<object, Spot>();
+  readonly #grafts = new WeakMap<object, Readonly<Record<string, JsonValue>>>();
 
   /** For the reader of a text: notes its containers, and at last the whole. */
   begin(
@@ -97,16 +96,7 @@ export class Places {
     const spot = isContainer(value) ? this.#spots.get(value) : undefined;
     if (spot === undefined) return undefined;
     const { text, offset, container } = spot;
-    const { line, column } = text.point(offset);
-    return {
-      file: text.name,
-      line,
-      column,
-      // All paths of a text are worked out together: only when somebody wants one.
-      get path() {
-        return text.pathOf(container);
-      },
-    };
+    return { file: text.name, ...text.point(offset), path: text.pathOf(container) };
   }
 
   /** Where a property's name stands; the object where that cannot be told. */

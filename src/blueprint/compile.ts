@@ -178,7 +178,7 @@ function endpointHosts(
     ...dependencies.map(({ dependency, address }) => {
       const service = SERVICES[dependency.conversation];
       if (service === undefined) throw new Error("broken promise: a dependency is a service");
-      return endpointHost(`internet-${dependency.name}`, {
+      const host = endpointHost(`internet-${dependency.name}`, {
         kind: "endpoint",
         name: service.service,
         ...service,
@@ -188,6 +188,7 @@ function endpointHosts(
           ? { tls: wanted.certificate(endpointStem(dependency)) }
           : {}),
       });
+      return wanted.down.has(dependency.name) ? { ...host, programs: [] } : host;
     }),
   ];
 }

@@ -106,6 +106,23 @@ describe("steps to a blueprint", () => {
     ).toEqual(["put-network"]);
   });
 
+  test("a host comes to an address only after the one that had it has gone", () => {
+    const before = blueprintOf(2);
+    const standing = after(NOTHING, planSteps(NOTHING, before).flat());
+    const renamed = (name: string) => (name === "shop-plan-1" ? "another" : name);
+    const next = {
+      ...before,
+      hosts: before.hosts.map((host) => ({ ...host, name: renamed(host.name) })),
+    };
+    const words = planSteps(standing, next)
+      .flat()
+      .map((step) =>
+        "host" in step ? step.host.name : "name" in step ? `-${step.name}` : step.do,
+      );
+    expect(words.indexOf("-shop-plan-1")).toBeLessThan(words.indexOf("another"));
+    expect(words.filter((word) => word === "-shop-plan-1")).toHaveLength(1);
+  });
+
   test("an app that starts anew is never away as a whole", () => {
     const at = (version: string) =>
       compile(

@@ -2,7 +2,8 @@
  * From what a fabric runs to what a blueprint says: ordered steps, new before old.
  *
  * Closed until opened: a network's gates stand before its hosts, its translations come after
- * them. Old hosts go only when no proxy and no translation leads to them any more.
+ * them. Old hosts go only when no proxy and no translation leads to them any more; but no host
+ * comes to an address that another still has.
  */
 import type { Blueprint, Connections, Host, Internet, Network, Translation } from "./blueprint.ts";
 
@@ -56,6 +57,11 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
     .map(({ host }) => host.name)
     .filter((name) => !wantedHosts.has(name));
   const proxies = changed.filter(leadsToOthers);
+  // Whose address is another's by now goes before that one comes.
+  const wantedAt = new Set(blueprint.hosts.map(addressOf));
+  const evicted = standing.hosts
+    .filter(({ host }) => removed.includes(host.name) && wantedAt.has(addressOf(host)))
+    .map(({ host }) => host.name);
   const stages: readonly (readonly Step[])[] = [
     same(standing.tags, blueprint.tags) ? [] : [{ do: "put-tags", tags: blueprint.tags }],
     same(standing.internet, blueprint.internet)
@@ -65,7 +71,7 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
     same(standing.connections, blueprint.connections)
       ? []
       : [{ do: "put-connections", connections: blueprint.connections }],
-    moved.map(({ name }) => ({ do: "remove-host", name })),
+    [...moved.map(({ name }) => name), ...evicted].map((name) => ({ do: "remove-host", name })),
     ...inTurns(
       changed.filter((host) => !leadsToOthers(host)),
       hosts,
@@ -77,7 +83,7 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
       translations,
     })),
     proxies.filter(finishes).map((host) => ({ do: "put-host", host })),
-    removed.map((name) => ({ do: "remove-host", name })),
+    removed.filter((name) => !evicted.includes(name)).map((name) => ({ do: "remove-host", name })),
     [...networks.keys()]
       .filter((id) => !wantedNetworks.has(id))
       .map((id) => ({ do: "remove-network", id })),
@@ -115,6 +121,11 @@ function finishes(host: Host): boolean {
   return host.programs.some((program) => program.kind === "front-end" && program.finishing);
 }
 
+function addressOf({ place }: Host): string {
+  const within = "network" in place ? place.network : "site" in place ? place.site : "internet";
+  return `${within} ${place.address}`;
+}
+
 function natureOf({ place, role, forwards, incarnation }: Host) {
   return { place, role, forwards, incarnation };
 }
@@ -128,10 +139,13 @@ export function same(one: unknown, other: unknown): boolean {
   if (one === other) return true;
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null)
     return false;
-  if (Array.isArray(one) !== Array.isArray(other)) return false;
+  if (Array.isArray(one) || Array.isArray(other)) {
+    if (!Array.isArray(one) || !Array.isArray(other) || one.length !== other.length) return false;
+    return one.every((item, position) => same(item, (other as unknown[])[position]));
+  }
   const a = one as Record<string, unknown>;
   const b = other as Record<string, unknown>;
-  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  for (const key of keys) if (!same(a[key], b[key])) return false;
+  for (const key in a) if (!same(a[key], b[key])) return false;
+  for (const key in b) if (b[key] !== undefined && !(key in a)) return false;
   return true;
 }

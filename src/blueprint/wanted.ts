@@ -24,6 +24,8 @@ export type Wanted = {
   readonly silent: ReadonlySet<string>;
   /** Hosts that get nothing new and finish what they have: they are about to be made anew. */
   readonly away: ReadonlySet<string>;
+  /** Endpoints of the world's internet (by name) that are down: somebody tries what happens. */
+  readonly down: ReadonlySet<string>;
   /** Which instances stand; undefined: the environment begins, with all that are wanted. */
   readonly layoutOf: (environmentKey: string) => Layout | undefined;
 };

@@ -7,7 +7,16 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 
 import type { Problem, Result } from "../base/problem.ts";
 import { type AppContent, parseAppContent, parseDuration, parsePort } from "./arguments.ts";
-import { act, deployApp, down, exec, logs, rest, type Action } from "./commands/act.ts";
+import {
+  act,
+  deployApp,
+  down,
+  exec,
+  logs,
+  rest,
+  turnEndpoint,
+  type Action,
+} from "./commands/act.ts";
 import { az, type AzOptions } from "./commands/az.ts";
 import type { CheckOptions } from "./commands/check.ts";
 import type { DiffOptions } from "./commands/diff.ts";
@@ -341,8 +350,8 @@ function addLooking(program: Command, session: Session, end: End): void {
     .action((options: Parameters<typeof events>[1]) => end(events(session, options)));
   program
     .command("logs")
-    .description("what an app, a host or everything wrote")
-    .argument("[app-or-host]", "name of an app or of a host")
+    .description("what an app, a host, an environment's platform or everything wrote")
+    .argument("[name]", "name of an app, an environment or a host")
     .option("-f, --follow", "stay and show what comes", false)
     .option("-n, --lines <count>", "how many lines, newest last", word(parseCount), 100)
     .addOption(outputOption())
@@ -350,6 +359,7 @@ function addLooking(program: Command, session: Session, end: End): void {
       "after",
       examples(
         ["ase logs hello", "all instances of the app"],
+        ["ase logs demo", "the platform's log of the environment: health, scaling, addresses"],
         ["ase logs demo-front-end-0 --follow", "one host; `ase hosts` lists the names"],
       ),
     )
@@ -413,6 +423,21 @@ function addActing(program: Command, session: Session, end: End): void {
       .argument("<name>", "the environment")
       .addHelpText("after", examples([`ase ${action} demo`, `then \`ase status\``]))
       .action((name: string) => end(act(session, action, name)));
+  const endpoint = program
+    .command("endpoint")
+    .description("endpoints of the world's internet that environments depend on");
+  for (const word of ["stop", "start"] as const)
+    endpoint
+      .command(word)
+      .description(
+        word === "stop" ? "end one, to see what follows" : "start one again that was ended",
+      )
+      .argument("<name>", "public-dns, time, revocation, updates, monitoring or database")
+      .addHelpText(
+        "after",
+        examples([`ase endpoint ${word} database`, "`ase status` names what does not pass"]),
+      )
+      .action((name: string) => end(turnEndpoint(session, word, name)));
   program
     .command("rest")
     .description("call the ARM API as it is; operations are followed to their end")

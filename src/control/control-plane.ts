@@ -49,7 +49,11 @@ export type World = {
   /** Hosts, places and states. */
   readonly look: () => Promise<Result<WorldView>>;
   readonly logs: (
-    query: LogQuery & { readonly site?: string },
+    query: LogQuery & {
+      readonly site?: string;
+      /** Name of an environment: its platform's log. */
+      readonly environment?: string;
+    },
   ) => Promise<Result<readonly LogLine[]>>;
   /** Effective routes of whoever stands at a place. */
   readonly routesAt: (place: string) => Result<readonly EffectiveRoute[]>;
@@ -60,6 +64,8 @@ export type World = {
   readonly cancel: (operationId: string) => Promise<Result<"canceled">>;
   /** Starts the programs of all instances of a site anew. */
   readonly restartSite: (siteKey: string) => Promise<Result<"done">>;
+  /** Ends an endpoint of the world's internet, to see what follows, or starts it again. */
+  readonly turnEndpoint: (name: string, to: "down" | "up") => Promise<Result<"done">>;
   /** Starts every role of an environment anew, one after the other. */
   readonly rebootEnvironment: (environmentKey: string) => Promise<Result<"done">>;
   /**

@@ -25,7 +25,7 @@ import type { Authority, CertificateWish } from "../services/certificates.ts";
 import type { Store } from "../store/store.ts";
 import { readContent, storeContent } from "./records.ts";
 
-export type Facts = Pick<Wanted, "tag" | "contentOf" | "certificate" | "incarnationOf">;
+export type Facts = Pick<Wanted, "tag" | "contentOf" | "certificate" | "incarnationOf" | "down">;
 
 export type FactsOptions = {
   readonly store: Store;
@@ -38,6 +38,8 @@ export type FactsOptions = {
 /** The key pair of the API itself. */
 export const API_STEM = "api";
 const INCARNATION = "incarnation";
+/** Endpoints that are wanted down. */
+const DOWN = "endpoint-down";
 const LOOPBACK = "127.0.0.1" as Ipv4;
 
 export class FactBook {
@@ -87,6 +89,7 @@ export class FactBook {
       },
       certificate: (stem) =>
         mustHave(this.#certificates.get(stem), `the key pair ${stem} was made`),
+      down: new Set(this.#options.store.list(DOWN, "").map(({ key }) => key)),
       incarnationOf: (host) => this.#options.store.get<number>(INCARNATION, host)?.value ?? 0,
       contentOf: (key) => mustHave(contents.get(key), `the content of ${key} was prepared`),
     });
@@ -175,6 +178,22 @@ export class FactBook {
       const before = transaction.get<number>(INCARNATION, host)?.value ?? 0;
       transaction.put(INCARNATION, host, before + 1);
       return found("rebooted");
+    });
+  }
+
+  /** Ends an endpoint of the world's internet, or starts it again, with the next turn. */
+  turnEndpoint(name: string, to: "down" | "up"): Result<"done"> {
+    if (!DEPENDENCIES.some((one) => one.name === name))
+      return declined({
+        code: "EndpointNotFound",
+        what: `the world's internet has no endpoint "${name}"`,
+        fix: `Choose one of: ${DEPENDENCIES.map((one) => one.name).join(", ")}.`,
+        where: name,
+      });
+    return this.#options.store.transaction((transaction) => {
+      if (to === "down") transaction.put(DOWN, name, true);
+      else transaction.remove(DOWN, name);
+      return found("done" as const);
     });
   }
 

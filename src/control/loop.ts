@@ -12,6 +12,8 @@ import { certificateStem, managementName } from "../blueprint/compile-environmen
 import { planSteps, same, type Step } from "../blueprint/steps.ts";
 import type { Blueprint } from "../blueprint/blueprint.ts";
 import { FRONT_ENDS, hasArrived } from "../blueprint/layout.ts";
+import { programEvents } from "./program-events.ts";
+import { platformLines } from "./platform-lines.ts";
 import type { Resource } from "../arm/resources.ts";
 import { describeHealth, judge, PREPARING_MS, type Health } from "../environment/health.ts";
 import type { Fabric, Observed } from "../fabric/fabric.ts";
@@ -86,6 +88,8 @@ export class Loop {
   readonly #waiting: (() => void)[] = [];
   #running: Promise<void> | undefined;
   #cancels: Cancels = [];
+  /** Hosts of the turn that is under way; others are about to go, and are not asked any more. */
+  #staying: ReadonlySet<string> | undefined;
   #away: ReadonlySet<string> = new Set();
   #lastProblems: readonly string[] = [];
 
@@ -139,15 +143,16 @@ export class Loop {
 
   async #turns(): Promise<void> {
     while (!this.#stopped) {
-      this.#woken = false;
-      await this.#turn();
+      await this.takeTurn();
       const isMoving = Object.values(this.#state.layouts).some(({ move }) => move !== undefined);
       if (!this.#woken && !this.#stopped)
         await this.#turnAlarm.wait(isMoving ? MOVING_MS : RETRY_MS);
     }
   }
 
-  async #turn(): Promise<void> {
+  /** One turn: look, compile, act, settle. Not to be taken twice at once. */
+  async takeTurn(): Promise<void> {
+    this.#woken = false;
     const { store, fabric } = this.#options;
     const wantedNow = wantedGeneration(store);
     this.#followSuspension();
@@ -158,10 +163,12 @@ export class Loop {
     }
     const compiled = await this.#compile(observed.value);
     if (compiled === undefined) return;
+    this.#staying = new Set(compiled.blueprint.hosts.map(({ name }) => name));
     const stages = planSteps(observed.value, compiled.blueprint);
     const problems = await this.#carryOut(compiled.blueprint.generation, stages);
     const after = stages.length === 0 ? observed : await fabric.observe();
     this.#reportOnce(problems);
+    if (after.ok) this.#tellOfPrograms(after.value);
     this.#state = {
       ...this.#state,
       blueprint: compiled.blueprint,
@@ -189,7 +196,8 @@ export class Loop {
 
   /** Ends operations that the world has caught up with. */
   settle(): void {
-    settleOperations(this.#options.store, (key, generation) => this.#statusOf(key, generation));
+    const { store, now } = this.#options;
+    settleOperations(store, (key, generation) => this.#statusOf(key, generation), now());
   }
 
   /** The blueprint of what is wanted now: the stored one where nothing changed. */
@@ -258,6 +266,11 @@ export class Loop {
     for (const event of noted) report(event);
     if (stored.value) this.wake();
     return true;
+  }
+
+  /** Programs that ended by themselves since the last look, and those that run again. */
+  #tellOfPrograms(observed: Observed): void {
+    for (const event of programEvents(this.#state.observed, observed)) this.#options.report(event);
   }
 
   #runs(key: string): boolean {
@@ -335,17 +348,9 @@ export class Loop {
     this.#state = { ...this.#state, health: allHealth(store) };
     if (health.state === "suspended" || health.state === "preparing") this.#watches.delete(key);
     if (before !== undefined && same(gistOf(before), gistOf(health))) return;
-    report({
-      level:
-        health.state === "healthy" || health.state === "preparing"
-          ? "info"
-          : health.state === "unhealthy"
-            ? "warning"
-            : "error",
-      code: `Environment${health.state[0]?.toUpperCase() ?? ""}${health.state.slice(1)}`,
-      subject: storedResource(store, key)?.resource.id ?? key,
-      message: describeHealth(health),
-    });
+    const subject = storedResource(store, key)?.resource.id ?? key;
+    report({ ...eventOfHealth(health), subject });
+    for (const line of platformLines(before, health)) report({ ...line, subject });
   }
 
   /** Environments whose hosts all stand are watched from now on. */
@@ -370,11 +375,17 @@ export class Loop {
 
   async #rounds(): Promise<void> {
     while (!this.#stopped) {
-      const keys = [...this.#watches.keys()];
-      await Promise.all(keys.map((key) => this.#round(key)));
+      const keys = await this.lookAround();
       const eager = keys.some((key) => this.#state.health.get(key)?.health.state === "preparing");
       await this.#roundAlarm.wait(eager ? EAGER_ROUND_MS : ROUND_MS);
     }
+  }
+
+  /** One round of probes for every environment that is watched; answers which. */
+  async lookAround(): Promise<readonly string[]> {
+    const keys = [...this.#watches.keys()];
+    await Promise.all(keys.map((key) => this.#round(key)));
+    return keys;
   }
 
   async #round(key: string): Promise<void> {
@@ -385,8 +396,9 @@ export class Loop {
     if (resource?.type !== "Microsoft.Web/hostingEnvironments") return;
     const facts = await this.#options.prepare([]);
     if (!facts.ok) return;
+    const staying = blueprint.hosts.filter(({ name }) => this.#staying?.has(name) !== false);
     const seen = await watched.watch.lookOnce(
-      blueprint,
+      { ...blueprint, hosts: staying },
       {
         id: resource.id,
         managementName: managementName(resource),
@@ -468,6 +480,15 @@ export class Loop {
       );
     this.#lastProblems = now;
   }
+}
+
+function eventOfHealth(health: Health): ControlEvent {
+  const isWell = health.state === "healthy" || health.state === "preparing";
+  return {
+    level: isWell ? "info" : health.state === "unhealthy" ? "warning" : "error",
+    code: `Environment${health.state[0]?.toUpperCase() ?? ""}${health.state.slice(1)}`,
+    message: describeHealth(health),
+  };
 }
 
 /** What makes a change of health worth an event: not which host met it this time. */

@@ -21,11 +21,12 @@ import type { Ledger } from "../blueprint/ledger.ts";
 import { FIRST_HOST_OFFSET, MOST_INSTANCES, PLATFORM_ADDRESSES } from "../environment/addresses.ts";
 import { describeHealth, type Health } from "../environment/health.ts";
 import { environmentDomain } from "../environment/names.ts";
-import type { Fabric, StandingPlace } from "../fabric/fabric.ts";
+import type { Fabric, LogLine, StandingPlace } from "../fabric/fabric.ts";
 import { addressAt, ipv4ToNumber, sizeOf } from "../network/prefix.ts";
 import type { ServiceTags } from "../network/service-tags.ts";
 import type { Store } from "../store/store.ts";
 import type {
+  ControlEvent,
   EnvironmentAddresses,
   LedgerEntry,
   ResourceStatus,
@@ -38,6 +39,7 @@ import type { FactBook } from "./facts.ts";
 import { describeLayout } from "./layouts.ts";
 import type { Loop, LoopState } from "./loop.ts";
 import { cancelOperation, operationsNow } from "./queue.ts";
+import { rebootRolling } from "./reboot.ts";
 import { readBlueprint, readHealth } from "./records.ts";
 import { storedResource, wantedResources } from "./wanted.ts";
 
@@ -71,7 +73,8 @@ export function openWorld(options: WorldOptions): World {
         places: placesOf(state().blueprint),
       });
     },
-    logs: async ({ site, host, lines }) => {
+    logs: async ({ site, host, environment, lines }) => {
+      if (environment !== undefined) return found(platformLines(store, environment).slice(-lines));
       const named = site === undefined ? undefined : appsOf(state().blueprint, site);
       if (named?.length === 0) return declined(noSuchSite(site ?? ""));
       const listed = await fabric.logs({ lines, ...(host === undefined ? {} : { host }) });
@@ -93,14 +96,14 @@ export function openWorld(options: WorldOptions): World {
       if (asked.ok) loop().wake();
       return asked;
     },
+    turnEndpoint: async (name, to) => {
+      const turned = facts.turnEndpoint(name, to);
+      if (turned.ok) await loop().turned();
+      return turned;
+    },
     rebootEnvironment: async (key) => {
-      const id = storedResource(store, key)?.resource.id;
-      const hosts = state().blueprint?.hosts.filter(({ environment }) => environment === id) ?? [];
-      for (const { name } of hosts) {
-        facts.reboot(name);
-        await loop().turned();
-      }
-      return found("done");
+      const id = storedResource(store, key)?.resource.id ?? key;
+      return rebootRolling({ fabric, loop: loop(), facts, now: Date.now }, id);
     },
     deployContent: async (key, file) => {
       const deployed = await facts.deploy(key, file);
@@ -385,6 +388,29 @@ function appsOf(blueprint: Blueprint | undefined, site: string): readonly string
       )
       .map((program) => `${host.name} ${program.name}`),
   );
+}
+
+/** What the platform's log of an environment says: events of its category. */
+function platformLines(store: Store, environment: string): readonly LogLine[] {
+  const newest = store.events.newest();
+  return store.events
+    .after<ControlEvent>(Math.max(0, newest - MOST_EVENTS), MOST_EVENTS)
+    .filter(({ value }) => value.category !== undefined && isOf(store, value, environment))
+    .map(({ time, value }) => ({
+      time,
+      host: environment,
+      program: value.category ?? "",
+      stream: "platform" as const,
+      text: value.message,
+    }));
+}
+
+const MOST_EVENTS = 10_000;
+
+function isOf(store: Store, { subject = "" }: ControlEvent, environment: string): boolean {
+  const resource = storedResource(store, subject.toLowerCase())?.resource;
+  const id = resource?.type === "Microsoft.Web/serverfarms" ? resource.environment.id : subject;
+  return id.toLowerCase().endsWith(`/hostingenvironments/${environment.toLowerCase()}`);
 }
 
 function noSuchSite(site: string) {

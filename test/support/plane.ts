@@ -209,6 +209,7 @@ function worldOf(world: TestWorld): World {
     },
     operations: () => [],
     cancel: async () => found("canceled"),
+    turnEndpoint: async () => found("done"),
     restartSite: async (key) => {
       world.restarted.push(key);
       return found("done");

@@ -247,6 +247,7 @@ export function wanted(resources: readonly Resource[], of: Partial<Wanted> = {})
     incarnationOf: () => 0,
     silent: new Set(),
     away: new Set(),
+    down: new Set(),
     layoutOf: () => undefined,
     ...of,
   };

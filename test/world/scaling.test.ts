@@ -73,7 +73,9 @@ async function load() {
 
 describe("under load, without a failed request", () => {
   let clients: Awaited<ReturnType<typeof load>>;
+  let before = 0;
   beforeAll(async () => {
+    before = await world.newestEvent();
     clients = await load();
     await clients.more(200);
   });
@@ -157,6 +159,9 @@ describe("under load, without a failed request", () => {
     const { failed, kept, idle, new: fresh } = clients.seen();
     expect(failed).toEqual([]);
     expect([kept, fresh].every((count) => 1_000 < count) && 10 < idle).toBe(true);
+    // Nor was a host that had gone taken for a cut flow.
+    const told = (await world.events(before)).map(({ message }: Loose) => message);
+    expect(told.filter((text: string) => text.includes("no host has the address"))).toEqual([]);
   });
 });
 

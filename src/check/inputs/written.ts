@@ -73,15 +73,5 @@ export function originOf(
   place: Place | undefined,
 ): Origin | undefined {
   if (place === undefined || format === "server") return undefined;
-  const { file, line, column } = place;
-  return {
-    format,
-    file,
-    line,
-    column,
-    get path() {
-      return place.path;
-    },
-    ...(address === undefined ? {} : { address }),
-  };
+  return { format, ...place, ...(address === undefined ? {} : { address }) };
 }

@@ -86,7 +86,7 @@ type LogOptions = {
   readonly output: OutputFormat;
 };
 
-/** Lines of one app, one host, or everything. */
+/** Lines of one app, one host, the platform's log of an environment, or everything. */
 export async function logs(
   session: Session,
   about: string | undefined,
@@ -122,7 +122,7 @@ export function newLines(shown: readonly string[], lines: readonly string[]): re
   return lines;
 }
 
-/** An app's name, else a host's; the fix names both kinds. */
+/** An app's name, else an environment's, else a host's; the fix names all of them. */
 async function logFilter(client: Client, about: string): Promise<Result<string>> {
   const account = await readAccount(client);
   if (!account.ok) return account;
@@ -130,14 +130,18 @@ async function logFilter(client: Client, about: string): Promise<Result<string>>
   if (!sites.ok) return sites;
   const site = findByName(sites.value, about, "app");
   if (site.ok) return found(`&site=${encodeURIComponent(site.value.name)}`);
+  const environments = await listEnvironments(client, account.value.subscription);
+  if (!environments.ok) return environments;
+  const environment = findByName(environments.value, about, "environment");
+  if (environment.ok) return found(`&environment=${encodeURIComponent(environment.value.name)}`);
   const world = await client.get("/openase/world");
   if (!world.ok) return world;
   const hosts = listAt(world.value, "hosts").map((host) => textAt(host, "name") ?? "");
   if (hosts.includes(about)) return found(`&host=${encodeURIComponent(about)}`);
   return declined({
     code: "LogNotFound",
-    what: `there is no app and no host named "${about}"`,
-    fix: `Choose one of: ${[...sites.value.map(({ name }) => name), ...hosts].join(", ")}.`,
+    what: `there is no app, environment or host named "${about}"`,
+    fix: `Choose one of: ${[...[...sites.value, ...environments.value].map(({ name }) => name), ...hosts].join(", ")}.`,
   });
 }
 
@@ -164,6 +168,21 @@ export async function act(session: Session, action: Action, name: string): Endin
     if (!done.ok) return done;
     session.terminal.print(
       `${environment.value.name} is being ${DONE_WORDS[action]}; \`ase status\` tells when it is done.`,
+    );
+    return found(EXIT.done);
+  });
+}
+
+/** An endpoint of the world's internet is ended, or started again: what follows shows in `ase events`. */
+export async function turnEndpoint(session: Session, word: "stop" | "start", name: string): Ending {
+  return await withServer(session, async (client) => {
+    const path = `/openase/endpoints/${encodeURIComponent(name)}/${word}`;
+    const turned = await client.ask({ method: "POST", path });
+    if (!turned.ok) return turned;
+    session.terminal.print(
+      word === "stop"
+        ? `${name} is down. \`ase endpoint start ${name}\` starts it again.`
+        : `${name} answers again.`,
     );
     return found(EXIT.done);
   });

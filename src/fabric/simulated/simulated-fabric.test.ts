@@ -1,6 +1,14 @@
 import { describe, expect, test } from "vitest";
 
-import { BOB, FROM_ALICE, probe, smallWorld } from "../../../test/support/worlds.ts";
+import {
+  agentHost,
+  BOB,
+  CAROL,
+  FAR,
+  FROM_ALICE,
+  probe,
+  smallWorld,
+} from "../../../test/support/worlds.ts";
 import type { Blueprint } from "../../blueprint/blueprint.ts";
 import { planSteps } from "../../blueprint/steps.ts";
 import { openSimulatedFabric, type SimulatedFabric } from "./simulated-fabric.ts";
@@ -53,6 +61,44 @@ describe("faults of a simulated world", () => {
     });
     expect(await become(simulated, smallWorld())).toEqual([{ ok: true, value: "done" }]);
     expect(await simulated.fabric.probe(TO_BOB)).toMatchObject({ ok: true });
+  });
+
+  test("a proxy tells of requests that are under way with a host it leads to no more", async () => {
+    const { fabric, faults } = await standing();
+    const proxy = (...names: readonly string[]) => ({
+      ...agentHost("carol", FAR, CAROL),
+      programs: [
+        {
+          kind: "front-end" as const,
+          name: "proxy",
+          address: CAROL,
+          sites: [
+            {
+              name: "shop",
+              hostNames: ["shop.test"],
+              running: true,
+              httpsOnly: false,
+              backends: names.map((name) => ({ name, address: BOB, port: 80 })),
+            },
+          ],
+          certificates: [],
+        },
+      ],
+    });
+    const busy = async () => {
+      const seen = await fabric.observe();
+      const carol = seen.ok
+        ? seen.value.hosts.find(({ host }) => host.name === "carol")
+        : undefined;
+      return carol?.programs[0]?.busyWith ?? [];
+    };
+    await fabric.carryOut(2, { do: "put-host", host: proxy("alice", "bob") });
+    faults.holdRequests("bob");
+    expect(await busy()).toEqual([]);
+    await fabric.carryOut(2, { do: "put-host", host: proxy("alice") });
+    expect(await busy()).toEqual(["bob"]);
+    faults.endRequests("bob");
+    expect(await busy()).toEqual([]);
   });
 
   test("steps are declined as a test says, and change nothing", async () => {

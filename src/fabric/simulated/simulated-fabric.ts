@@ -28,6 +28,9 @@ export type Faults = {
   readonly startProgram: (host: string, program: string) => boolean;
   /** The host is gone, as after a fault of the machine, and nobody was asked. */
   readonly dropHost: (host: string) => boolean;
+  /** Requests of clients that a host is in the middle of, until they are ended. */
+  readonly holdRequests: (host: string) => void;
+  readonly endRequests: (host: string) => void;
   /** Declines steps until told otherwise; undefined: the step is carried out. */
   readonly declineSteps: (problemOf: (step: Step) => Problem | undefined) => void;
 };
@@ -74,6 +77,8 @@ export function openSimulatedFabric(now: () => number): SimulatedFabric {
       killProgram: (host, program) => world.setProgram(host, program, "failed"),
       startProgram: (host, program) => world.setProgram(host, program, "running"),
       dropHost: (host) => world.dropHost(host),
+      holdRequests: (host) => void world.held.add(host),
+      endRequests: (host) => void world.held.delete(host),
       declineSteps: (problemOf) => {
         world.problemOf = problemOf;
       },
@@ -83,6 +88,9 @@ export function openSimulatedFabric(now: () => number): SimulatedFabric {
 
 class World {
   readonly log: LogLine[] = [];
+  readonly held = new Set<string>();
+  /** By front end: hosts that it leads to no more. */
+  readonly #going = new Map<string, Set<string>>();
   problemOf: (step: Step) => Problem | undefined = () => undefined;
   readonly #now: () => number;
   readonly #networks = new Map<string, Network>();
@@ -106,9 +114,19 @@ class World {
       connections: this.#connections,
       hosts: [...this.#hosts.values()].map(({ host, programs }) => ({
         host,
-        programs: [...programs.values()],
+        programs: [...programs.values()].map((run) => this.#withWork(host, run)),
       })),
     };
+  }
+
+  /** A proxy tells of requests that are under way with hosts it leads to no more. */
+  #withWork(host: Host, run: Run): Run {
+    const program = host.programs.find(({ name }) => name === run.name);
+    if (program?.kind !== "front-end") return run;
+    const gone = [...(this.#going.get(host.name) ?? [])];
+    const all = program.finishing === true ? [...gone, host.name] : gone;
+    const busyWith = all.filter((name) => this.held.has(name));
+    return busyWith.length === 0 ? run : { ...run, busyWith };
   }
 
   carryOut(generation: number, step: Step): Result<"done"> {
@@ -235,6 +253,10 @@ class World {
       return [program.name, fresh];
     });
     this.#hosts.set(host.name, { host, programs: new Map(programs) });
+    const now = new Set(backendsOf(host));
+    const left = kept === undefined ? [] : backendsOf(kept.host);
+    const going = [...(this.#going.get(host.name) ?? []), ...left];
+    this.#going.set(host.name, new Set(going.filter((name) => !now.has(name))));
     return found("done");
   }
 
@@ -263,6 +285,14 @@ const NO_INTERNET: Internet = {
   managementAddresses: [],
   names: {},
 };
+
+function backendsOf({ programs }: Host): readonly string[] {
+  return programs.flatMap((program) =>
+    program.kind === "front-end"
+      ? program.sites.flatMap(({ backends }) => backends.map(({ name }) => name))
+      : [],
+  );
+}
 
 function natureOf({ place, role, forwards, incarnation }: Host) {
   return { place, role, forwards, incarnation };
