@@ -15,7 +15,7 @@ import {
 import { isSecure } from "../../arm/parameters.ts";
 import { formatPlace, type Places } from "../../arm/places.ts";
 import { declined, found, type Problem, type Result } from "../../base/problem.ts";
-import { asTold, type Outputs } from "./quickstart.ts";
+import { asTold, noteOf, type Outputs } from "./quickstart.ts";
 
 export type GivenParameters = {
   /** `{ name: { value } }` of each file, later ones win. */
@@ -42,14 +42,14 @@ export function parametersFor(
   const declared = property(template.json, "parameters");
   const names = isJsonObject(declared) ? Object.keys(declared) : [];
   const parameters: Record<string, JsonValue> = {};
-  const notes: Problem[] = [];
+  const readings: string[] = [];
   const missing: Problem[] = [];
   const take = (from: JsonObject, file: string) => {
     for (const name of names) {
       const one = property(from, name);
       if (one === undefined) continue;
       const told = asTold(property(one, "value"), { file, name, outputs });
-      notes.push(...told.notes);
+      readings.push(...told.reading);
       missing.push(...told.missing);
       parameters[name] =
         told.value === undefined || !isJsonObject(one) ? one : { ...one, value: told.value };
@@ -87,7 +87,7 @@ export function parametersFor(
     empty.push(name);
   }
   if (0 < empty.length) return declined(absent(empty, template, declared ?? null, places));
-  return found({ parameters, notes, missing });
+  return found({ parameters, notes: noteOf(readings, template.name), missing });
 }
 
 /** Names that no template declares: a slip that would otherwise change nothing silently. */

@@ -12,7 +12,8 @@ export type Outputs = (name: string) => JsonValue | undefined;
 
 export type Told = {
   readonly value: JsonValue | undefined;
-  readonly notes: readonly Problem[];
+  /** `name="value"` where a placeholder was read. */
+  readonly reading: readonly string[];
   readonly missing: readonly Problem[];
 };
 
@@ -24,13 +25,13 @@ export function asTold(
     outputs,
   }: { readonly file: string; readonly name: string; readonly outputs: Outputs },
 ): Told {
-  const plain: Told = { value, notes: [], missing: [] };
+  const plain: Told = { value, reading: [], missing: [] };
   if (typeof value !== "string") return plain;
   const asked = /^GET[-_]PREREQ[-_](.+)$/i.exec(value)?.[1];
   if (asked !== undefined) {
     const output = outputs(asked);
     if (output !== undefined)
-      return { ...plain, value: output, notes: [note(file, name, value, output)] };
+      return { ...plain, value: output, reading: [`${name}=${JSON.stringify(output)}`] };
     return {
       ...plain,
       missing: [
@@ -46,7 +47,7 @@ export function asTold(
   const made = generated(value, name);
   return made === undefined
     ? plain
-    : { ...plain, value: made, notes: [note(file, name, value, made)] };
+    : { ...plain, value: made, reading: [`${name}=${JSON.stringify(made)}`] };
 }
 
 /** One value for each parameter's name, always the same. */
@@ -62,11 +63,17 @@ function generated(word: string, name: string): string | undefined {
   return undefined;
 }
 
-function note(file: string, name: string, word: string, value: JsonValue): Problem {
-  return {
-    code: "PlaceholderRead",
-    what: `the parameter ${name} is ${word} in ${file}, read as ${JSON.stringify(value)}`,
-    fix: `Give --parameters ${name}=VALUE where the name matters.`,
-    where: file,
-  };
+/** One note for all placeholders of a template's parameters. */
+export function noteOf(readings: readonly string[], file: string): readonly Problem[] {
+  const [first] = readings;
+  if (first === undefined) return [];
+  const name = first.slice(0, first.indexOf("="));
+  return [
+    {
+      code: "PlaceholderRead",
+      what: `placeholders among the parameters of ${file} are read as they are meant: ${readings.join(", ")}`,
+      fix: `Give --parameters ${name}=VALUE where a name matters.`,
+      where: file,
+    },
+  ];
 }
