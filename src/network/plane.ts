@@ -36,11 +36,15 @@ const END6 = 2n ** 128n;
 /** @param sets all that will be asked for */
 export function plane6(sets: Iterable<AddressSet>): Plane {
   const ends = new Set<bigint>([0n]);
-  for (const { v6 } of new Set(sets))
+  /** Looked at range by range once: whether rules are known is asked before every update. */
+  const known = new WeakSet<readonly AddressRange6[]>();
+  for (const { v6 } of new Set(sets)) {
+    known.add(v6);
     for (const { low, high } of v6) {
       ends.add(low);
       ends.add(high + 1n);
     }
+  }
   ends.delete(END6);
   const marks = [...ends].sort((a, b) => (a < b ? -1 : 1));
   const ranks = new Map(marks.map((mark, rank) => [mark, rank]));
@@ -55,10 +59,15 @@ export function plane6(sets: Iterable<AddressSet>): Plane {
   return {
     family: "v6",
     highest: marks.length - 1,
-    knows: ({ v6 }) => v6.every(({ low, high }) => ranks.has(low) && ranks.has(high + 1n)),
+    knows: ({ v6 }) => {
+      if (known.has(v6)) return true;
+      const all = v6.every(({ low, high }) => ranks.has(low) && ranks.has(high + 1n));
+      if (all) known.add(v6);
+      return all;
+    },
     numbers: ({ v6 }) => {
-      const known = made.get(v6);
-      if (known !== undefined) return known;
+      const before = made.get(v6);
+      if (before !== undefined) return before;
       const numbers = v6.map(({ low, high }) => ({ low: rank(low), high: rank(high + 1n) - 1 }));
       made.set(v6, numbers);
       return numbers;
