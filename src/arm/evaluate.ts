@@ -82,31 +82,51 @@ type Leaf = (text: string, scope: Scope, path: string) => JsonValue;
 /** Walks a JSON value of a template; `leaf` decides what becomes of strings. */
 export function mapTemplate(value: JsonValue, scope: Scope, path: string, leaf: Leaf): JsonValue {
   if (typeof value === "string") return leaf(value, scope, path);
+  if (typeof value !== "object" || value === null) return value;
   const mapped = isJsonArray(value)
-    ? value.map((item, index) => mapTemplate(item, scope, `${path}[${index}]`, leaf))
-    : isJsonObject(value)
-      ? mapObject(value, scope, path, leaf)
-      : value;
-  scope.sources?.places.follow(mapped, value);
+    ? mapArray(value, scope, path, leaf)
+    : mapObject(value, scope, path, leaf);
+  if (mapped !== value) scope.sources?.places.follow(mapped, value);
   return mapped;
 }
 
+/** The same array where nothing in it is an expression: most of a template is plain. */
+function mapArray(
+  items: readonly JsonValue[],
+  scope: Scope,
+  path: string,
+  leaf: Leaf,
+): readonly JsonValue[] {
+  const mapped = items.map((item, index) => mapTemplate(item, scope, `${path}[${index}]`, leaf));
+  return mapped.every((item, index) => item === items[index]) ? items : mapped;
+}
+
+/** The same object where nothing in it is an expression. */
 function mapObject(value: JsonObject, scope: Scope, path: string, leaf: Leaf): JsonObject {
   const entries: [string, JsonValue][] = [];
-  for (const [name, item] of Object.entries(value)) {
-    if (name.toLowerCase() === "copy" && isJsonArray(item) && item.every(isLoop)) {
+  let same = true;
+  for (const name of Object.keys(value)) {
+    const item = value[name] ?? null;
+    if (
+      name.length === 4 &&
+      name.toLowerCase() === "copy" &&
+      isJsonArray(item) &&
+      item.every(isLoop)
+    ) {
       for (const [index, loop] of item.entries())
         entries.push(unrollProperty(loop, scope, `${path}.copy[${index}]`, leaf));
+      same = false;
       continue;
     }
     const key =
-      readTemplateString(name).kind === "expression" ? evaluateString(name, scope, path) : name;
-    entries.push([
-      asText(key),
-      mapTemplate(item, scope, path === "" ? name : `${path}.${name}`, leaf),
-    ]);
+      name.startsWith("[") && readTemplateString(name).kind === "expression"
+        ? asText(evaluateString(name, scope, path))
+        : name;
+    const mapped = mapTemplate(item, scope, path === "" ? name : `${path}.${name}`, leaf);
+    if (key !== name || mapped !== item) same = false;
+    entries.push([key, mapped]);
   }
-  return Object.fromEntries(entries);
+  return same ? value : Object.fromEntries(entries);
 }
 
 function isLoop(value: JsonValue): boolean {

@@ -72,6 +72,7 @@ export function formatResourceId(id: ResourceId): string {
 /** The key of an id in stores and look-ups: canonical and lower case. */
 export function keyOf(id: string | ResourceId): string {
   if (typeof id !== "string") return formatResourceId(id).toLowerCase();
+  if (id.startsWith("/") && !id.endsWith("/") && !id.includes("//")) return id.toLowerCase();
   const parts = id.split("/").filter((part) => part !== "");
   return `/${parts.join("/")}`.toLowerCase();
 }

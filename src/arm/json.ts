@@ -57,8 +57,10 @@ export function property(object: JsonValue | undefined, name: string): JsonValue
   if (!isJsonObject(object)) return undefined;
   if (Object.hasOwn(object, name)) return object[name];
   const wanted = name.toLowerCase();
-  const spelled = Object.keys(object).find((key) => key.toLowerCase() === wanted);
-  return spelled === undefined ? undefined : object[spelled];
+  // Lengths first: most lookups are of names that are not there, and there are very many.
+  for (const key of Object.keys(object))
+    if (key.length === name.length && key.toLowerCase() === wanted) return object[key];
+  return undefined;
 }
 
 /** Property by a path of names, `propertyAt(body, "properties", "subnet", "id")`. */

@@ -64,8 +64,9 @@ class PlacedText {
 
 /** Has a life: it learns while texts are read and evaluated. */
 export class Places {
-  readonly #spots = new WeakMap<object, Spot>();
-  readonly #grafts = new WeakMap<object, Readonly<Record<string, JsonValue>>>();
+  // Kept as long as the reading: weak maps cost the garbage collector more than they save.
+  readonly #spots = new Map<object, Spot>();
+  readonly #grafts = new Map<object, Readonly<Record<string, JsonValue>>>();
 
   /** For the reader of a text: notes its containers, and at last the whole. */
   begin(
@@ -96,7 +97,16 @@ export class Places {
     const spot = isContainer(value) ? this.#spots.get(value) : undefined;
     if (spot === undefined) return undefined;
     const { text, offset, container } = spot;
-    return { file: text.name, ...text.point(offset), path: text.pathOf(container) };
+    const { line, column } = text.point(offset);
+    return {
+      file: text.name,
+      line,
+      column,
+      // All paths of a text are worked out together: only when somebody wants one.
+      get path() {
+        return text.pathOf(container);
+      },
+    };
   }
 
   /** Where a property's name stands; the object where that cannot be told. */

@@ -13,9 +13,9 @@ import type { Wanted } from "../blueprint/wanted.ts";
 import { FIRST_HOST_OFFSET } from "../environment/addresses.ts";
 import { MANAGEMENT_ADDRESSES } from "../environment/management-addresses.ts";
 import { PLATFORM_ADDRESS } from "../environment/ports.ts";
-import type { AddressSet } from "../network/address-set.ts";
+import { holdsAddress, type AddressSet } from "../network/address-set.ts";
 import { setOfList } from "../network/meaning.ts";
-import { addressAt, contains, type Cidr, type Ipv4 } from "../network/prefix.ts";
+import { addressAt, type Cidr, type Ipv4 } from "../network/prefix.ts";
 import {
   lifeVerdict,
   type EnvironmentReport,
@@ -95,8 +95,8 @@ function checkOne(
     names,
     fixes: new FixDraft(gates, names),
     placeOf,
-    preferred: preferredAddresses(ground, request),
-    published: publishedAddresses(request),
+    preferred: preferredAddresses(ground),
+    published: publishedAddresses(ground.tag("AppServiceManagement")),
     prefixesOfTag: (tag: string) => request.tag(tag) ?? [],
     wayWith: (id: string, routes: Ground["subnet"]["routes"]) =>
       requirementsOf({ ...ground, subnet: { ...ground.subnet, routes } }).find(
@@ -196,21 +196,18 @@ export const SOMEBODY = "203.0.113.10" as Ipv4;
 const NO_PREFIXES: readonly Cidr[] = [];
 
 /** Addresses a reader knows: hosts of the subnet, one that manages, the platform, a client. */
-function preferredAddresses({ subnet }: Ground, request: CheckRequest): readonly Ipv4[] {
+function preferredAddresses({ subnet, tag }: Ground): readonly Ipv4[] {
   return [
     addressAt(subnet.prefix, FIRST_HOST_OFFSET),
     addressAt(subnet.prefix, FIRST_HOST_OFFSET + 1),
     PLATFORM_ADDRESS as Ipv4,
     SOMEBODY,
-    ...publishedAddresses(request).slice(0, 1),
+    ...publishedAddresses(tag("AppServiceManagement")).slice(0, 1),
   ];
 }
 
-function publishedAddresses({ tag }: CheckRequest): readonly Ipv4[] {
-  const prefixes = tag("AppServiceManagement") ?? [];
-  return MANAGEMENT_ADDRESSES.filter((address) =>
-    prefixes.some((prefix) => contains(prefix, address)),
-  );
+function publishedAddresses(tag: AddressSet): readonly Ipv4[] {
+  return MANAGEMENT_ADDRESSES.filter((address) => holdsAddress(tag, address));
 }
 
 /** A network on paper: no content, no certificates, nothing was rebooted, nobody is silent. */

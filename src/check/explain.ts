@@ -68,7 +68,7 @@ export function explain(words: string, request: CheckRequest): Result<Explanatio
     fromPort,
     toPort,
   };
-  const walked = walk(standing, flow);
+  const walked = walk(arriving(standing, flow), flow);
   return found({
     packet: describePacket({ ...ends, protocol, fromPort, toPort }),
     ...verdictOf(walked),
@@ -200,6 +200,30 @@ function withHosts(
     ];
   });
   return { ...blueprint, hosts: [...blueprint.hosts, ...added] };
+}
+
+/**
+ * From outside to an address of a subnet: what arrives at the public address for it is meant, and
+ * rules see it so. The edge is told to pass it on.
+ */
+function arriving(blueprint: Blueprint, { from, to, protocol, toPort }: Flow): Blueprint {
+  const host = blueprint.hosts.find(({ place }) => place.kind === "subnet" && place.address === to);
+  if (from.kind !== "internet" || host?.place.kind !== "subnet" || !hasPorts(protocol))
+    return blueprint;
+  const { network } = host.place;
+  const translation: Network["translations"][number] = {
+    at: "edge",
+    address: to,
+    protocol: protocol === "Udp" ? "Udp" : "Tcp",
+    port: toPort,
+    targets: [{ host: host.name, address: to, port: toPort }],
+  };
+  return {
+    ...blueprint,
+    networks: blueprint.networks.map((one) =>
+      one.id === network ? { ...one, translations: [...one.translations, translation] } : one,
+    ),
+  };
 }
 
 function senderOf({ hosts, networks }: Blueprint, address: Ipv4): Flow["from"] {

@@ -418,3 +418,109 @@ const EXPECTED: Readonly<
     missing: 0,
   },
 };
+
+test("an exported group: parameters with defaults, parts inline and again as resources", () => {
+  const text = JSON.stringify(
+    {
+      $schema: "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+      contentVersion: "1.0.0.0",
+      parameters: {
+        networkSecurityGroups_ase_name: { defaultValue: "ase", type: "String" },
+      },
+      variables: {},
+      resources: [
+        {
+          type: "Microsoft.Network/networkSecurityGroups",
+          apiVersion: "2022-07-01",
+          name: "[parameters('networkSecurityGroups_ase_name')]",
+          location: "westeurope",
+          properties: {
+            securityRules: [
+              {
+                ...exportedRule("web"),
+                id: "[resourceId('Microsoft.Network/networkSecurityGroups/securityRules', parameters('networkSecurityGroups_ase_name'), 'web')]",
+                type: RULE,
+              },
+            ],
+          },
+        },
+        {
+          ...exportedRule("[concat(parameters('networkSecurityGroups_ase_name'), '/web')]"),
+          type: RULE,
+          apiVersion: "2022-07-01",
+          dependsOn: [
+            "[resourceId('Microsoft.Network/networkSecurityGroups', parameters('networkSecurityGroups_ase_name'))]",
+          ],
+        },
+      ],
+    },
+    null,
+    2,
+  );
+  const result = readFiles([{ name: "export.json", text }]);
+  if (!result.ok) throw new Error(describeProblem(result.problem));
+  expect(result.value.resources.map(({ name }) => name)).toEqual(["ase", "web"]);
+  expect(result.value.missing).toEqual([]);
+});
+
+function exportedRule(name: string) {
+  return {
+    name,
+    properties: {
+      protocol: "TCP",
+      sourcePortRange: "*",
+      destinationPortRange: "443",
+      sourceAddressPrefix: "*",
+      destinationAddressPrefix: "*",
+      access: "Allow",
+      priority: 100,
+      direction: "Inbound",
+      sourcePortRanges: [],
+      destinationPortRanges: [],
+      sourceAddressPrefixes: [],
+      destinationAddressPrefixes: [],
+    },
+  };
+}
+
+test("a terraform.tfstate and data sources are read as what exists", () => {
+  const instance = (attributes: object) => ({ schema_version: 0, attributes });
+  const id = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v";
+  const text = JSON.stringify({
+    version: 4,
+    terraform_version: "1.9.5",
+    resources: [
+      {
+        mode: "data",
+        type: "azurerm_virtual_network",
+        name: "v",
+        instances: [
+          instance({
+            id,
+            name: "v",
+            resource_group_name: "g",
+            address_space: ["10.0.0.0/16"],
+            location: "westeurope",
+          }),
+        ],
+      },
+      {
+        mode: "managed",
+        type: "azurerm_subnet",
+        name: "a",
+        instances: [
+          instance({
+            id: `${id}/subnets/a`,
+            name: "a",
+            address_prefixes: ["10.0.1.0/24"],
+            virtual_network_name: "v",
+          }),
+        ],
+      },
+    ],
+  });
+  const result = readFiles([{ name: "terraform.tfstate", text }]);
+  if (!result.ok) throw new Error(describeProblem(result.problem));
+  expect(find(result.value, SUBNET, "a").prefix).toBe("10.0.1.0/24");
+  expect(result.value.missing).toEqual([]);
+});

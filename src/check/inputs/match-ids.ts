@@ -74,18 +74,23 @@ function rewritten(body: JsonObject, meant: (id: string) => string, places: Plac
       return value.startsWith("/") && /^\/+subscriptions\/[^/]+\/.*\/providers\//i.test(value)
         ? meant(value)
         : value;
-    if (isJsonArray(value)) {
-      const items = value.map(visit);
-      if (items.every((item, index) => item === value[index])) return value;
-      places.follow(items, value);
-      return items;
+    if (typeof value !== "object" || value === null) return value;
+    const made = isJsonArray(value) ? visitArray(value) : visitObject(value);
+    if (made !== value) places.follow(made, value);
+    return made;
+  };
+  const visitArray = (value: readonly JsonValue[]): readonly JsonValue[] => {
+    const items = value.map(visit);
+    return items.every((item, index) => item === value[index]) ? value : items;
+  };
+  const visitObject = (value: JsonObject): JsonObject => {
+    let changed: Record<string, JsonValue> | undefined;
+    for (const name of Object.keys(value)) {
+      const before = value[name] ?? null;
+      const after = visit(before);
+      if (after !== before) (changed ??= { ...value })[name] = after;
     }
-    if (!isJsonObject(value)) return value;
-    const entries = Object.entries(value).map(([name, item]) => [name, visit(item)] as const);
-    if (entries.every(([name, item]) => item === value[name])) return value;
-    const object = Object.fromEntries(entries);
-    places.follow(object, value);
-    return object;
+    return changed ?? value;
   };
   const whole = visit(body);
   return isJsonObject(whole) ? whole : body;

@@ -73,5 +73,15 @@ export function originOf(
   place: Place | undefined,
 ): Origin | undefined {
   if (place === undefined || format === "server") return undefined;
-  return { format, ...place, ...(address === undefined ? {} : { address }) };
+  const { file, line, column } = place;
+  return {
+    format,
+    file,
+    line,
+    column,
+    get path() {
+      return place.path;
+    },
+    ...(address === undefined ? {} : { address }),
+  };
 }

@@ -8,7 +8,6 @@ import { fails, isRemark, type FailOn, type Finding, type Report } from "../find
 import { packetInWords } from "./text.ts";
 
 const SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json";
-const DOCUMENTS = "https://github.com/openase/openase/blob/main/docs/check.md";
 
 type Placed = { readonly environment: string; readonly subnet: string; readonly finding: Finding };
 
@@ -30,7 +29,6 @@ export function sarifReport(report: Report, failOn: FailOn, version: string): st
         tool: {
           driver: {
             name: "ase check",
-            informationUri: DOCUMENTS,
             semanticVersion: version,
             rules,
           },
@@ -73,7 +71,6 @@ function ruleOf(finding: Finding) {
     shortDescription: { text: title },
     fullDescription: { text: title },
     help: { text, markdown: text },
-    helpUri: DOCUMENTS,
     defaultConfiguration: { level: levelOf(finding) },
     properties: { tags: ["network", finding.grade] },
   };

@@ -8,6 +8,7 @@ import type { LoadBalancingMode } from "../../environment/kind.ts";
 import { serviceTagAnswer, type ServiceTags } from "../../network/service-tags.ts";
 import type { Cidr } from "../../network/prefix.ts";
 import { readBeside, readCheckFiles, readParameterWords } from "../check-files.ts";
+import { EXIT, type ExitCode } from "../refusals.ts";
 import type { Session } from "../session.ts";
 import { readTagFile } from "../tag-file.ts";
 
@@ -63,6 +64,12 @@ export async function readRequest(
     ...(options.subnet === undefined ? {} : { subnet: options.subnet }),
     ...(options.mode === undefined ? {} : { mode: options.mode }),
   });
+}
+
+/** Whatever is declined here is the input's fault: exit code 2, never that of a verdict. */
+export function refuse({ terminal }: Session, problem: Problem): Result<ExitCode> {
+  terminal.complain(problem);
+  return found(EXIT.wrongUse);
 }
 
 /** The same list for the same tag every time: sets are kept by the identity of their list. */

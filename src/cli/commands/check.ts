@@ -10,7 +10,7 @@ import { FIX_LANGUAGES, textReport, type FixLanguage } from "../../check/reports
 import { EXIT } from "../refusals.ts";
 import type { Ending, Session } from "../session.ts";
 import { versionOf } from "../version.ts";
-import { readRequest, type InputOptions } from "./check-inputs.ts";
+import { readRequest, refuse, type InputOptions } from "./check-inputs.ts";
 
 export const CHECK_FORMATS = ["text", "json", "sarif", "junit", "markdown"] as const;
 
@@ -28,10 +28,10 @@ export async function checkFiles(
 ): Ending {
   const { terminal } = session;
   const request = await readRequest(session, files, options);
-  if (!request.ok) return request;
+  if (!request.ok) return refuse(session, request.problem);
   const { instances, failOn, output } = options;
   const report = check({ ...request.value, ...(instances === undefined ? {} : { instances }) });
-  if (!report.ok) return report;
+  if (!report.ok) return refuse(session, report.problem);
   // Beside the result, so that a machine's formats stay whole.
   for (const warning of request.value.warnings)
     terminal.note(`warning: ${describeProblem(warning)}`);

@@ -3,7 +3,7 @@ import { found } from "../../base/problem.ts";
 import { diff, type Difference, type FlowChange } from "../../check/diff.ts";
 import { EXIT } from "../refusals.ts";
 import type { Ending, Session } from "../session.ts";
-import { readRequest, type InputOptions } from "./check-inputs.ts";
+import { readRequest, refuse, type InputOptions } from "./check-inputs.ts";
 
 export type DiffOptions = InputOptions & { readonly output: "text" | "json" };
 
@@ -15,11 +15,11 @@ export async function diffNetworks(
 ): Ending {
   const { terminal } = session;
   const before = await readRequest(session, [old], options);
-  if (!before.ok) return before;
+  if (!before.ok) return refuse(session, before.problem);
   const after = await readRequest(session, [now], options);
-  if (!after.ok) return after;
+  if (!after.ok) return refuse(session, after.problem);
   const compared = diff(before.value, after.value);
-  if (!compared.ok) return compared;
+  if (!compared.ok) return refuse(session, compared.problem);
   const same = compared.value.every(isNothing);
   if (options.output === "json") terminal.print(JSON.stringify(compared.value, undefined, 2));
   else for (const one of compared.value) print(session, one);

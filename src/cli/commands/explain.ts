@@ -4,7 +4,7 @@ import { explain } from "../../check/explain.ts";
 import { placeInWords } from "../../check/reports/summary.ts";
 import { EXIT } from "../refusals.ts";
 import type { Ending, Session } from "../session.ts";
-import { readRequest, type InputOptions } from "./check-inputs.ts";
+import { readRequest, refuse, type InputOptions } from "./check-inputs.ts";
 
 export async function explainPacket(
   session: Session,
@@ -14,9 +14,9 @@ export async function explainPacket(
 ): Ending {
   const { terminal } = session;
   const request = await readRequest(session, files, options);
-  if (!request.ok) return request;
+  if (!request.ok) return refuse(session, request.problem);
   const explained = explain(packet, request.value);
-  if (!explained.ok) return explained;
+  if (!explained.ok) return refuse(session, explained.problem);
   const { passes, verdict, steps } = explained.value;
   const code = found(passes ? EXIT.done : EXIT.notAsWanted);
   if (options.output === "json") {
