@@ -96,10 +96,13 @@ export function permitted({ identity, subscriptionId }: Access) {
     if (scope === "subscriptions" && subscription !== "" && subscription !== subscriptionId)
       return refuse(context, subscriptionNotFound(subscription));
     const asked = atHome(operationOf(context.req.method, segments.value), subscriptionId);
+    const home = keyOfScope(`/subscriptions/${subscriptionId}`);
     // Who has no role yet signs in all the same, and sees that there is nothing for him.
     const isWelcome = segments.value.length === 1 && WELCOME.includes(scope ?? "");
     const problem =
-      isWelcome || isOpen(identity, caller, asked) ? undefined : identity.judge(caller, asked);
+      isWelcome || (isOpen(asked) && identity.roles.knows(caller.objectId, home))
+        ? undefined
+        : identity.judge(caller, asked);
     if (problem === undefined) {
       await next();
       return undefined;
@@ -116,19 +119,16 @@ export function permitted({ identity, subscriptionId }: Access) {
 
 /** What belongs to the whole tenant is decided by the roles in its one subscription. */
 function atHome(asked: Asked, subscriptionId: string): Asked {
-  return asked.scope === "/" ? { ...asked, scope: `/subscriptions/${subscriptionId}` } : asked;
+  const isOfTenant = !/^\/subscriptions\//i.test(asked.scope);
+  return isOfTenant ? { ...asked, scope: `/subscriptions/${subscriptionId}` } : asked;
 }
 
 /** What everybody with any role here must read to find his way. */
 const OPEN =
   /^microsoft\.resources\/(subscriptions|tenants)(\/(locations|providers))?\/read$|\/locations\/(operations|operationresults)\/read$|^microsoft\.web\/(webappstacks|georegions|checknameavailability|publishingusers)\/read$|^microsoft\.authorization\/(roledefinitions|permissions)\/read$/i;
 
-function isOpen({ roles }: Identity, caller: Caller, asked: Asked): boolean {
-  return (
-    asked.kind === "read" &&
-    OPEN.test(asked.action) &&
-    roles.knows(caller.objectId, keyOfScope(asked.scope))
-  );
+function isOpen({ action, kind }: Asked): boolean {
+  return kind === "read" && OPEN.test(action);
 }
 
 const WELCOME = ["subscriptions", "tenants"];

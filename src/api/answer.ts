@@ -27,8 +27,24 @@ export function answer<Value>(
   return result.ok ? show(result.value) : refuse(context, result.problem);
 }
 
+/** What one answer holds at most. */
+const PAGE_SIZE = 1_000;
+
+/** A list, or the part of it that `$top` and `$skiptoken` ask for, with where the next one is. */
 export function page(context: Context, value: readonly JsonValue[]): Response {
-  return context.json({ value } as object);
+  const top = Number(context.req.query("$top") ?? PAGE_SIZE);
+  const from = Number(context.req.query("$skiptoken") ?? 0);
+  if (!Number.isInteger(top) || top < 1 || !Number.isInteger(from) || from < 0)
+    return refuse(context, {
+      code: "InvalidTopInQueryString",
+      what: "$top or $skiptoken is not a count",
+      fix: "Write a whole number of at least 1 as $top, and follow nextLink as it is.",
+    });
+  const end = from + Math.min(top, PAGE_SIZE);
+  if (value.length <= end) return context.json({ value: value.slice(from) } as object);
+  const next = new URL(context.req.url);
+  next.searchParams.set("$skiptoken", String(end));
+  return context.json({ value: value.slice(from, end), nextLink: next.href } as object);
 }
 
 export function sent(

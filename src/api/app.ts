@@ -19,11 +19,12 @@ import { graphRoutes } from "./graph.ts";
 import { limited, type Limits, USUAL_LIMITS } from "./limits.ts";
 import { metadataRoutes } from "./metadata.ts";
 import { ownRoutes } from "./own.ts";
-import { missingVersion, routePath } from "./request.ts";
+import { judgeVersion, routePath } from "./request.ts";
 import { resourceRoutes } from "./resources.ts";
 import { signInRoutes } from "./sign-in.ts";
 import { siteRoutes } from "./sites.ts";
 import { subscriptionRoutes } from "./subscriptions.ts";
+import { tagRoutes } from "./tags.ts";
 import { webRoutes } from "./web.ts";
 
 export type ApiOptions = {
@@ -56,12 +57,13 @@ export function createApi(options: ApiOptions): Hono {
   app.use(permitted(access));
   app.route("/openase", ownRoutes(plane, options.version));
   app.use(async (context, next) => {
-    const missing = missingVersion(context);
-    return missing === undefined ? next() : refuse(context, missing);
+    const wrong = judgeVersion(context);
+    return wrong === undefined ? next() : refuse(context, wrong);
   });
   // The more particular first: what they do not answer falls to the general ones.
   app.route("/", authorizationRoutes(plane, identity));
   app.route("/", activityRoutes(identity, now));
+  app.route("/", tagRoutes(plane));
   app.route("/", subscriptionRoutes(plane, identity));
   app.route("/", deploymentRoutes(plane));
   app.route("/", environmentRoutes(plane));

@@ -4,17 +4,16 @@
  *
  * These stand on other resources, at any depth, so the path is taken apart here.
  */
-import { randomUUID } from "node:crypto";
-
 import { type Context, Hono, type Next } from "hono";
 
 import { keyOf, parseResourceId } from "../arm/ids.ts";
-import { type JsonObject, propertyAt } from "../arm/json.ts";
-import { declined, found, type Problem, type Result } from "../base/problem.ts";
+import type { JsonObject } from "../arm/json.ts";
+import type { Problem } from "../base/problem.ts";
 import { groupNotFound, notFound, subscriptionNotFound } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
+import { readAssignment, readLock } from "../identity/declarations.ts";
 import { type Identity, keyOfScope } from "../identity/identity.ts";
-import { type Lock, parseLockLevel } from "../identity/locks.ts";
+import type { Lock } from "../identity/locks.ts";
 import { covers, type RoleAssignment } from "../identity/role-assignments.ts";
 import {
   ROLE_DEFINITIONS,
@@ -162,7 +161,10 @@ function roleAssignments(plane: ControlPlane, identity: Identity) {
           : sent(context, render(one));
       },
       PUT: async (context: Context, part: Part) => {
-        const wanted = await readAssignment(context, identity, plane, part);
+        const body = await bodyOf(context);
+        if (!body.ok) return refuse(context, body.problem);
+        const { objectId } = callerIn(context);
+        const wanted = readAssignment({ ...part, body: body.value, by: objectId }, identity);
         if (!wanted.ok) return refuse(context, wanted.problem);
         return answer(context, roles.put(wanted.value), (one) => sent(context, render(one), 201));
       },
@@ -173,53 +175,6 @@ function roleAssignments(plane: ControlPlane, identity: Identity) {
     },
   };
 }
-
-async function readAssignment(
-  context: Context,
-  { directory }: Identity,
-  plane: ControlPlane,
-  { name = "", scope, scopeKey }: Part,
-): Promise<Result<Omit<RoleAssignment, "createdAt">>> {
-  const body = await bodyOf(context);
-  if (!body.ok) return body;
-  const text = (word: string) => {
-    const value = propertyAt(body.value, "properties", word);
-    return typeof value === "string" ? value : undefined;
-  };
-  if (!GUID.test(name))
-    return declined({
-      code: "InvalidRoleAssignmentId",
-      what: `The role assignment ID '${name}' is not valid. The role assignment ID must be a GUID`,
-      fix: `Choose one, for example ${randomUUID()}.`,
-    });
-  const role = roleDefinitionOf(text("roleDefinitionId") ?? "");
-  if (role === undefined)
-    return declined({
-      code: "RoleDefinitionDoesNotExist",
-      what: `The specified role definition with ID '${text("roleDefinitionId") ?? ""}' does not exist`,
-      fix: "Use one of the built-in roles: az role definition list -o table.",
-    });
-  const principal = directory.principal(text("principalId") ?? "");
-  if (principal === undefined)
-    return declined({
-      code: "PrincipalNotFound",
-      what: `Principal ${text("principalId") ?? ""} does not exist in the directory ${plane.account.tenantId}`,
-      fix: "Use the object id (not the client id) of a principal: az ad sp list --all, az ad user list.",
-    });
-  const description = text("description");
-  return found({
-    name,
-    scope,
-    scopeKey,
-    roleDefinition: role.id,
-    principalId: principal.objectId,
-    principalType: principal.kind,
-    createdBy: callerIn(context).objectId,
-    ...(description === undefined ? {} : { description }),
-  });
-}
-
-const GUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
 /** Clients join assignments with definitions by this text. */
 function roleDefinitionId({ account }: ControlPlane, id: string): string {
@@ -305,18 +260,10 @@ function locks({ locks: kept }: Identity): { readonly all: Methods; readonly one
       PUT: async (context, { name = "", scope, scopeKey }) => {
         const body = await bodyOf(context);
         if (!body.ok) return refuse(context, body.problem);
-        const level = parseLockLevel(propertyAt(body.value, "properties", "level"));
-        if (!level.ok) return refuse(context, level.problem);
-        const notes = propertyAt(body.value, "properties", "notes");
-        const lock: Lock = {
-          name,
-          scope,
-          scopeKey,
-          level: level.value,
-          ...(typeof notes === "string" ? { notes } : {}),
-        };
-        return answer(context, kept.put(lock), ({ created }) =>
-          sent(context, renderLock(lock), created ? 201 : 200),
+        const lock = readLock({ name, scope, scopeKey, body: body.value });
+        if (!lock.ok) return refuse(context, lock.problem);
+        return answer(context, kept.put(lock.value), ({ created }) =>
+          sent(context, renderLock(lock.value), created ? 201 : 200),
         );
       },
       DELETE: (context, { name = "", scopeKey }) =>

@@ -12,7 +12,15 @@ const WEB_VERSIONS = ["2022-03-01", "2021-02-01", "2019-08-01"];
 const DNS_VERSIONS = ["2020-06-01"];
 
 /** The types that ARM itself is made of; all others are arm/'s. */
-const RESOURCES_TYPES = ["subscriptions", "deployments", "deployments/operations"];
+const RESOURCES_TYPES = [
+  "subscriptions",
+  "tenants",
+  "locations",
+  "providers",
+  "tags",
+  "deployments",
+  "deployments/operations",
+];
 
 const NAMESPACES: ReadonlyMap<string, readonly string[]> = Map.groupBy(
   [
@@ -31,6 +39,37 @@ function versionsOf(type: string): readonly string[] {
 
 export function listProviders(account: Account): readonly JsonObject[] {
   return [...NAMESPACES.keys()].toSorted().map((namespace) => provider(namespace, account));
+}
+
+const VERBS = [
+  ["read", "Get"],
+  ["write", "Create or update"],
+  ["delete", "Delete"],
+] as const;
+
+/** What roles may name of a provider. */
+export function operationsOf(shown: JsonObject): JsonObject {
+  const namespace = shown["namespace"] as string;
+  const types = (shown["resourceTypes"] as readonly { readonly resourceType: string }[]).map(
+    ({ resourceType }) => resourceType,
+  );
+  return {
+    id: `/providers/Microsoft.Authorization/providerOperations/${namespace}`,
+    type: "Microsoft.Authorization/providerOperations",
+    name: namespace,
+    displayName: namespace,
+    operations: [],
+    resourceTypes: types.map((type) => ({
+      name: type,
+      displayName: type,
+      operations: VERBS.map(([verb, words]) => ({
+        name: `${namespace}/${type}/${verb}`,
+        displayName: `${words} ${type}`,
+        description: `${words} ${type}`,
+        isDataAction: false,
+      })),
+    })),
+  };
 }
 
 /** Any namespace may hold declared resources; one without known types is shown empty. */

@@ -66,16 +66,25 @@ function hasControl(text: string): boolean {
   return [...text].some((letter) => (letter.codePointAt(0) ?? 0) < 32);
 }
 
-/** Any version is taken; its absence is a mistake of the client. */
-export function missingVersion(context: Context): Problem | undefined {
+/** Any version is taken that could be one; its absence is a mistake of the client. */
+export function judgeVersion(context: Context): Problem | undefined {
   const version = query(context, "api-version");
-  if (version !== undefined && version !== "") return undefined;
+  const fix = "Add ?api-version=2022-03-01, or the version your client was made for.";
+  if (version === undefined || version === "")
+    return {
+      code: "MissingApiVersionParameter",
+      what: "The api-version query parameter (?api-version=) is required for all requests",
+      fix,
+    };
+  if (VERSION.test(version)) return undefined;
   return {
-    code: "MissingApiVersionParameter",
-    what: "the api-version query parameter is required for all requests",
-    fix: "Add ?api-version=2022-03-01, or the version your client was made for.",
+    code: "InvalidApiVersionParameter",
+    what: `The api-version '${version}' is invalid`,
+    fix: "Write a date, as in 2022-03-01 or 2020-04-01-preview.",
   };
 }
+
+const VERSION = /^\d{4}-\d{2}-\d{2}(-[a-z\d.-]{1,32})?$/i;
 
 /** A query parameter whatever the casing of its name. */
 export function query(context: Context, name: string): string | undefined {

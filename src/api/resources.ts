@@ -6,10 +6,11 @@
  */
 import { type Context, Hono } from "hono";
 
-import { keyOf, parseResourceId, type ResourceId, typeOf } from "../arm/ids.ts";
+import { formatResourceId, keyOf, parseResourceId, type ResourceId, typeOf } from "../arm/ids.ts";
 import type { JsonObject } from "../arm/json.ts";
 import type { Resource } from "../arm/resources.ts";
-import { found, type Result } from "../base/problem.ts";
+import { found, type Problem, type Result } from "../base/problem.ts";
+import { etagOf as etagOfResource } from "../arm/types/render.ts";
 import { groupNotFound, notFound, type Removed, type Written } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
 import { answer, followOperation, page, refuse, sent } from "./answer.ts";
@@ -47,8 +48,13 @@ function getOrList(context: Context, plane: ControlPlane): Response {
 
 function getOne(context: Context, plane: ControlPlane, id: ResourceId): Response {
   const shown = plane.view(keyOf(id));
-  if (shown !== undefined)
-    return context.req.method === "HEAD" ? context.body(null, 204) : sent(context, shown);
+  if (shown !== undefined) {
+    const etag = etagOf(plane, keyOf(id));
+    if (etag !== undefined) context.header("ETag", etag);
+    if (context.req.method === "HEAD") return context.body(null, 204);
+    const known = context.req.header("If-None-Match");
+    return etag !== undefined && known === etag ? context.body(null, 304) : sent(context, shown);
+  }
   const group = groupKeyOf(context);
   if (plane.resources.get(group) === undefined) return refuse(context, groupNotFound(id));
   return refuse(context, notFound(id));
@@ -63,13 +69,47 @@ async function write(
   if (!id.ok) return refuse(context, id.problem);
   const body = await bodyOf(context);
   if (!body.ok) return refuse(context, body.problem);
+  const failed = judgeConditions(context, plane, id.value);
+  if (failed !== undefined) return refuse(context, failed);
   const written = plane.resources[how]({ id: id.value, body: body.value });
   return answer(context, written, (value) => answerWrite(context, plane, value));
+}
+
+/** The state of a resource in one word; the body of networks' resources says the same. */
+function etagOf(plane: ControlPlane, key: string): string | undefined {
+  const resource = plane.resources.get(key)?.resource;
+  return resource === undefined ? undefined : etagOfResource(resource);
+}
+
+/** Judged with no wait between it and the write that follows. */
+export function judgeConditions(
+  context: Context,
+  plane: ControlPlane,
+  id: ResourceId,
+): Problem | undefined {
+  const etag = etagOf(plane, keyOf(id));
+  const [match, noneMatch] = [context.req.header("If-Match"), context.req.header("If-None-Match")];
+  const names = (header: string) => header.split(",").map((one) => one.trim());
+  const isMet =
+    (match === undefined ||
+      (etag !== undefined && (match.trim() === "*" || names(match).includes(etag)))) &&
+    (noneMatch === undefined ||
+      etag === undefined ||
+      (noneMatch.trim() !== "*" && !names(noneMatch).includes(etag)));
+  if (isMet) return undefined;
+  const header = match === undefined ? "If-None-Match" : "If-Match";
+  return {
+    code: "PreconditionFailed",
+    what: `The condition '${header}' is not satisfied: the resource is ${etag ?? "not there"}`,
+    fix: "Read the resource again, decide anew, and send its etag.",
+    where: formatResourceId(id),
+  };
 }
 
 /** The stored resource, with where to follow its operation. */
 export function answerWrite(context: Context, plane: ControlPlane, written: Written): Response {
   const { created, operation, stored } = written;
+  context.header("ETag", etagOfResource(stored.resource));
   if (operation !== undefined) followOperation(context, operation, ["Azure-AsyncOperation"]);
   const status = created && !NEVER_CREATED.test(typeOfResource(stored.resource)) ? 201 : 200;
   return sent(context, plane.view(stored.resource.key) ?? {}, status);
@@ -83,6 +123,8 @@ const REMOVED_AT_ONCE = /^microsoft\.web\/(serverfarms|sites|certificates)(\/|$)
 function remove(context: Context, plane: ControlPlane): Response {
   const id = idInPath(context);
   if (!id.ok) return refuse(context, id.problem);
+  const failed = judgeConditions(context, plane, id.value);
+  if (failed !== undefined) return refuse(context, failed);
   const forced = /^true$/i.test(query(context, "forceDelete") ?? "");
   const removed = plane.resources.remove(id.value, forced ? "force" : "unless-used");
   return answer(context, removed, (value) => answerRemoval(context, value, typeOf(id.value)));

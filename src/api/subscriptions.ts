@@ -21,9 +21,9 @@ import {
   sent,
   statusOfProblem,
 } from "./answer.ts";
-import { listProviders, provider } from "./providers.ts";
+import { listProviders, operationsOf, provider } from "./providers.ts";
 import { bodyOf, idInPath, query } from "./request.ts";
-import { answerWrite, listOf, typeOfResource, viewsOf } from "./resources.ts";
+import { answerWrite, typeOfResource, viewsOf } from "./resources.ts";
 
 export function subscriptionRoutes(plane: ControlPlane, { roles }: Identity): Hono {
   const { account } = plane;
@@ -37,6 +37,12 @@ export function subscriptionRoutes(plane: ControlPlane, { roles }: Identity): Ho
   routes.get("/providers", (context) => page(context, listProviders(account)));
   routes.get("/providers/:namespace", (context) =>
     sent(context, provider(context.req.param("namespace"), account)),
+  );
+  routes.get("/providers/microsoft.authorization/provideroperations", (context) =>
+    page(context, listProviders(account).map(operationsOf)),
+  );
+  routes.get("/providers/microsoft.authorization/provideroperations/:namespace", (context) =>
+    sent(context, operationsOf(provider(context.req.param("namespace"), account))),
   );
   routes.use("/subscriptions/:sub", ours(plane));
   routes.use("/subscriptions/:sub/*", ours(plane));
@@ -62,16 +68,20 @@ export function subscriptionRoutes(plane: ControlPlane, { roles }: Identity): Ho
 
 function groups(routes: Hono, plane: ControlPlane): void {
   const one = "/subscriptions/:sub/resourcegroups/:group";
-  routes.get("/subscriptions/:sub/resourcegroups", (context) =>
-    page(
+  routes.get("/subscriptions/:sub/resourcegroups", (context) => {
+    const filter = readFilter(query(context, "$filter") ?? "");
+    if (!filter.ok) return refuse(context, filter.problem);
+    const listed = plane.resources
+      .list("")
+      .filter(
+        (stored) =>
+          stored.resource.type === "Microsoft.Resources/resourceGroups" && filter.matches(stored),
+      );
+    return page(
       context,
-      listOf(
-        plane,
-        `/subscriptions/${context.req.param("sub")}/`,
-        "Microsoft.Resources/resourceGroups",
-      ),
-    ),
-  );
+      listed.flatMap(({ resource }) => viewsOf(plane, resource.key)),
+    );
+  });
   routes.get(one, (context) => {
     const group = groupAt(context, plane);
     if (context.req.method === "HEAD") return context.body(null, group === undefined ? 404 : 204);
@@ -220,14 +230,65 @@ type Filter =
 function readFilter(text: string): Filter {
   const conditions = text.split(/\s+and\s+/i).filter((part) => part.trim() !== "");
   const tests: ((stored: StoredResource) => boolean)[] = [];
+  let tagName: string | undefined;
   for (const condition of conditions) {
-    const [, name = "", value = ""] =
-      /^\s*\(?\s*(\w+)\s+eq\s+'([^']*)'\s*\)?\s*$/i.exec(condition) ?? [];
-    const read = FILTERS[name.toLowerCase()];
-    if (read === undefined) return { ok: false, problem: invalidFilter(condition) };
-    tests.push((stored) => read(stored, value));
+    const test = readCondition(condition.trim());
+    if (test === undefined) return { ok: false, problem: invalidFilter(condition) };
+    // A name and a value behind it speak of one tag.
+    const named = test.word === "tagname" ? test.value : undefined;
+    const value = test.value;
+    const pair = test.word === "tagvalue" ? tagName : undefined;
+    tests.push(pair === undefined ? test.matches : (stored) => hasTag(stored, pair, value));
+    tagName = named ?? tagName;
   }
   return { ok: true, matches: (stored) => tests.every((test) => test(stored)) };
+}
+
+type Condition = {
+  readonly word: string;
+  readonly value: string;
+  readonly matches: (stored: StoredResource) => boolean;
+};
+
+function readCondition(text: string): Condition | undefined {
+  const part = /^\(?\s*substringof\('([^']*)',\s*name\)(?:\s+eq\s+true)?\s*\)?$/i.exec(text)?.[1];
+  const start = /^\(?\s*startswith\((tagname|name),\s*'([^']*)'\)\s*\)?$/i.exec(text);
+  if (part !== undefined)
+    return {
+      word: "name",
+      value: part,
+      matches: ({ resource }) => resource.name.toLowerCase().includes(part.toLowerCase()),
+    };
+  if (start !== null) {
+    const [, word = "", value = ""] = start;
+    const begins = (name: string) => name.toLowerCase().startsWith(value.toLowerCase());
+    return {
+      word,
+      value,
+      matches: (stored) =>
+        word.toLowerCase() === "name"
+          ? begins(stored.resource.name)
+          : Object.keys(tagsIn(stored)).some(begins),
+    };
+  }
+  const [, word = "", verb = "", value = ""] =
+    /^\(?\s*(\w+)\s+(eq|ne)\s+'([^']*)'\s*\)?$/i.exec(text) ?? [];
+  const read = FILTERS[word.toLowerCase()];
+  if (read === undefined) return undefined;
+  const wanted = verb.toLowerCase() === "eq";
+  return {
+    word: word.toLowerCase(),
+    value,
+    matches: (stored) => read(stored, value) === wanted,
+  };
+}
+
+function tagsIn({ resource }: StoredResource): Readonly<Record<string, string>> {
+  return "tags" in resource ? resource.tags : {};
+}
+
+function hasTag(stored: StoredResource, name: string, value: string): boolean {
+  return Object.entries(tagsIn(stored)).some(([one, its]) => same(one, name) && its === value);
 }
 
 const FILTERS: Readonly<Record<string, (stored: StoredResource, value: string) => boolean>> = {
@@ -236,10 +297,8 @@ const FILTERS: Readonly<Record<string, (stored: StoredResource, value: string) =
     resource.key.includes(`/resourcegroups/${value.toLowerCase()}/`),
   name: ({ resource }, value) => same(resource.name, value),
   location: ({ resource }, value) => "location" in resource && same(resource.location, value),
-  tagname: ({ resource }, value) =>
-    "tags" in resource && Object.keys(resource.tags).some((name) => same(name, value)),
-  tagvalue: ({ resource }, value) =>
-    "tags" in resource && Object.values(resource.tags).includes(value),
+  tagname: (stored, value) => Object.keys(tagsIn(stored)).some((name) => same(name, value)),
+  tagvalue: (stored, value) => Object.values(tagsIn(stored)).includes(value),
 };
 
 function same(one: string, other: string): boolean {

@@ -12,12 +12,14 @@ import type { EventStream } from "../store/store.ts";
 import type { ArmWrites } from "./arm-writes.ts";
 import type { Deployments } from "./deployments.ts";
 import type { Operations } from "./operations.ts";
+import type { Tags } from "./tags.ts";
 
 export type ControlPlane = {
   readonly account: Account;
   readonly resources: ArmWrites;
   readonly operations: Operations;
   readonly deployments: Deployments;
+  readonly tags: Tags;
   readonly events: EventStream;
   readonly world: World;
   /** A resource as GET shows it; undefined: there is none. */

@@ -157,6 +157,9 @@ async function carryOut(
   if (!id.ok) return id;
   const refused = judgeStep(run, key, "write", declaration.id);
   if (refused !== undefined) return declined(refused);
+  const caller = readDeployment(options.store, key)?.caller ?? NOBODY;
+  const declared = options.access.declare({ id: id.value, body: declaration.body, caller });
+  if (declared !== undefined) return declared.ok ? found([]) : declared;
   const written = options.writes.put({ id: id.value, body: declaration.body });
   if (!written.ok) return written;
   noteWritten(run, key, written.value, declaration);
@@ -174,7 +177,7 @@ function judgeStep(
   const caller = readDeployment(options.store, key)?.caller;
   const segments = id.split("/").filter((segment) => segment !== "");
   const asked = operationOf(kind === "write" ? "PUT" : "DELETE", segments);
-  return caller === undefined ? undefined : options.judge(caller, asked);
+  return caller === undefined ? undefined : options.access.judge(caller, asked);
 }
 
 async function awaitOperation(run: Run, { operation }: Written): Promise<Problem | undefined> {

@@ -76,7 +76,18 @@ export type DeploymentsOptions = {
   readonly isServiceTag: ParseContext["isServiceTag"];
   readonly readPfx: NonNullable<ParseContext["readPfx"]>;
   readonly onDefect: (thrown: unknown) => void;
+  readonly access: DeploymentAccess;
+};
+
+/** What deployments ask of identity/. */
+export type DeploymentAccess = {
   readonly judge: JudgeChange;
+  /** Carries out roles and locks that a template declares; undefined: it is something else. */
+  readonly declare: (of: {
+    readonly id: ResourceId;
+    readonly body: JsonObject;
+    readonly caller: Caller;
+  }) => Result<"done"> | undefined;
 };
 
 /** Whether a caller may write or delete a resource, and no lock holds it up. */

@@ -6,8 +6,9 @@ import type { ParseContext, ServiceTagAnswer } from "../arm/types/body.ts";
 import type { Store } from "../store/store.ts";
 import { openArmWrites } from "./arm-writes.ts";
 import type { Account, ControlPlane, World } from "./control-plane.ts";
-import { type JudgeChange, openDeployments } from "./deployments.ts";
+import { type DeploymentAccess, openDeployments } from "./deployments.ts";
 import { openOperations, tidyOperations } from "./operations.ts";
+import { openTags } from "./tags.ts";
 import { openViews } from "./view.ts";
 
 export type ControlPlaneOptions = {
@@ -23,7 +24,7 @@ export type ControlPlaneOptions = {
   readonly environment: JsonObject;
   /** Told of defects of work that nobody waits for. */
   readonly onDefect: (thrown: unknown) => void;
-  readonly judge: JudgeChange;
+  readonly access: DeploymentAccess;
 };
 
 export type OpenedControlPlane = ControlPlane & {
@@ -50,7 +51,7 @@ export function openControlPlane(options: ControlPlaneOptions): OpenedControlPla
     isServiceTag,
     readPfx,
     onDefect: options.onDefect,
-    judge: options.judge,
+    access: options.access,
   });
   const atWork = new Set<Promise<void>>();
   return {
@@ -58,6 +59,7 @@ export function openControlPlane(options: ControlPlaneOptions): OpenedControlPla
     resources: writes,
     operations,
     deployments,
+    tags: openTags(store, writes),
     events: store.events,
     world,
     view: (key) => views.of(store, key),

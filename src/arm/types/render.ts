@@ -23,9 +23,7 @@ export function envelope(
     name: resource.name,
     type: resource.type,
     ...("location" in resource ? { location: resource.location, tags: resource.tags } : {}),
-    ...(resource.type.startsWith("Microsoft.Network/")
-      ? { etag: `W/"${guidOf([JSON.stringify(resource)])}"` }
-      : {}),
+    ...(resource.type.startsWith("Microsoft.Network/") ? { etag: etagOf(resource) } : {}),
     ...besides,
     properties: {
       provisioningState: "Succeeded",
@@ -33,6 +31,11 @@ export function envelope(
       ...context.statusOf(resource.key),
     },
   };
+}
+
+/** Another text for every other state of what was declared. */
+export function etagOf(resource: Resource): string {
+  return `W/"${guidOf([JSON.stringify(resource)])}"`;
 }
 
 export function idOnly(
