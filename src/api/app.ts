@@ -18,6 +18,7 @@ import { environmentRoutes } from "./environments.ts";
 import { graphRoutes } from "./graph.ts";
 import { limited, type Limits, USUAL_LIMITS } from "./limits.ts";
 import { metadataRoutes } from "./metadata.ts";
+import { moveRoutes } from "./moves.ts";
 import { ownRoutes } from "./own.ts";
 import { judgeVersion, routePath } from "./request.ts";
 import { resourceRoutes } from "./resources.ts";
@@ -64,6 +65,7 @@ export function createApi(options: ApiOptions): Hono {
   app.route("/", authorizationRoutes(plane, identity));
   app.route("/", activityRoutes(identity, now));
   app.route("/", tagRoutes(plane));
+  app.route("/", moveRoutes(plane, identity));
   app.route("/", subscriptionRoutes(plane, identity));
   app.route("/", deploymentRoutes(plane));
   app.route("/", environmentRoutes(plane));

@@ -41,6 +41,11 @@ export function listProviders(account: Account): readonly JsonObject[] {
   return [...NAMESPACES.keys()].toSorted().map((namespace) => provider(namespace, account));
 }
 
+/** The version that clients are told to use first. */
+export function versionOf(type: string): string {
+  return versionsOf(type)[0] ?? "";
+}
+
 const VERBS = [
   ["read", "Get"],
   ["write", "Create or update"],

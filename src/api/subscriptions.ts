@@ -127,7 +127,7 @@ function operations(routes: Hono, plane: ControlPlane): void {
       const status = statusOfProblem(operation.error.code);
       return context.json({ error: bodyOfProblem(operation.error) } as object, status);
     }
-    if (operation.kind === "delete") return context.body(null, 204);
+    if (operation.kind === "delete" || operation.kind === "action") return context.body(null, 204);
     if (query(context, "resultOf") === "sites")
       return page(context, sitesOf(plane, operation.targetKey));
     const view = plane.view(operation.targetKey);

@@ -11,6 +11,7 @@ import type { LogLine, LogQuery } from "../fabric/fabric.ts";
 import type { EventStream } from "../store/store.ts";
 import type { ArmWrites } from "./arm-writes.ts";
 import type { Deployments } from "./deployments.ts";
+import type { Moves } from "./moves.ts";
 import type { Operations } from "./operations.ts";
 import type { Tags } from "./tags.ts";
 
@@ -20,6 +21,7 @@ export type ControlPlane = {
   readonly operations: Operations;
   readonly deployments: Deployments;
   readonly tags: Tags;
+  readonly moves: Moves;
   readonly events: EventStream;
   readonly world: World;
   /** A resource as GET shows it; undefined: there is none. */

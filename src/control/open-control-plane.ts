@@ -8,6 +8,7 @@ import { openArmWrites } from "./arm-writes.ts";
 import type { Account, ControlPlane, World } from "./control-plane.ts";
 import { type DeploymentAccess, openDeployments } from "./deployments.ts";
 import { openOperations, tidyOperations } from "./operations.ts";
+import { openMoves } from "./moves.ts";
 import { openTags } from "./tags.ts";
 import { openViews } from "./view.ts";
 
@@ -60,6 +61,7 @@ export function openControlPlane(options: ControlPlaneOptions): OpenedControlPla
     operations,
     deployments,
     tags: openTags(store, writes),
+    moves: openMoves({ store, now, wake }),
     events: store.events,
     world,
     view: (key) => views.of(store, key),
