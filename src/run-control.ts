@@ -31,7 +31,7 @@ import { connectWorld, startWorld } from "./fabric/linux/world.ts";
 import type { Fabric } from "./fabric/fabric.ts";
 import { openSimulatedFabric } from "./fabric/simulated/simulated-fabric.ts";
 import type { RemoteFabric } from "./fabric/remote/client.ts";
-import { declareAccess } from "./identity/declarations.ts";
+import { accessOf } from "./identity/declarations.ts";
 import { ensureLocalCaller, makeFirstOwner, openIdentity } from "./identity/identity.ts";
 import { openTokenKeys } from "./identity/token-keys.ts";
 import { serviceTagAnswer } from "./network/service-tags.ts";
@@ -131,7 +131,7 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
     readPfx,
     environment: { name: "OpenASE", suffixes: {} },
     onDefect,
-    access: { judge: identity.judge, declare: (of) => declareAccess(identity, of) },
+    access: accessOf(identity),
   });
   const app = createApi({
     plane,

@@ -94,7 +94,8 @@ function readFilter(text: string, now: number) {
     const [, name = "", verb = "", quoted = ""] =
       /^\s*(\w+)\s+(eq|ge|le)\s+(.+?)\s*$/i.exec(part) ?? [];
     const value = quoted.replaceAll("'", "");
-    const filter = FILTERS[name.toLowerCase()];
+    const word = name.toLowerCase();
+    const filter = Object.hasOwn(FILTERS, word) ? FILTERS[word] : undefined;
     // Times come with and without a zone; Azure's are UTC.
     const time = Date.parse(/(Z|[+-]\d\d:?\d\d)$/i.test(value) ? value : `${value}Z`);
     const isTime = name.toLowerCase() === "eventtimestamp" && !Number.isNaN(time);

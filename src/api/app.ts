@@ -71,7 +71,7 @@ export function createApi(options: ApiOptions): Hono {
   app.route("/", environmentRoutes(plane));
   app.route("/", siteRoutes(plane, options));
   app.route("/", webRoutes(plane));
-  app.route("/", resourceRoutes(plane));
+  app.route("/", resourceRoutes(plane, identity));
   app.notFound((context) => refuse(context, unknownPath(context)));
   app.onError((thrown, context) => {
     if (thrown instanceof ProblemError) return refuse(context, thrown.problem);

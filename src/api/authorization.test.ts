@@ -169,6 +169,26 @@ describe("roles", () => {
   });
 });
 
+test("whoever lets a resource use another must be allowed to", async () => {
+  await t.ask("PUT", `${NETWORK}/virtualNetworks/v`, {
+    location: "here",
+    properties: {
+      addressSpace: { addressPrefixes: ["10.0.0.0/16"] },
+      subnets: [{ name: "ase", properties: { addressPrefix: "10.0.0.0/24" } }],
+    },
+  });
+  const table = "{s}/resourceGroups/rg2/providers/Microsoft.Network/routeTables/t";
+  await t.ask("PUT", table, TABLE);
+  const { ask, objectId } = await person(["Network Contributor", "{rg}"]);
+  const subnet = `${NETWORK}/virtualNetworks/v/subnets/ase`;
+  const body = { properties: { addressPrefix: "10.0.0.0/24", routeTable: { id: table } } };
+  const refused = await ask("PUT", subnet, body);
+  expect([refused.status, refused.json.error.code]).toEqual([403, "LinkedAuthorizationFailed"]);
+  expect(refused.json.error.message).toContain("Microsoft.Network/routeTables/join/action");
+  await grant(objectId, "Network Contributor", "{s}/resourceGroups/rg2");
+  expect((await ask("PUT", subnet, body)).status).toBe(200);
+});
+
 describe("locks", () => {
   const lock = (scope: string, level: string) =>
     t.ask("PUT", `${scope}/${AUTHORIZATION}/locks/keep`, { properties: { level, notes: "n" } });

@@ -13,15 +13,19 @@ import { found, type Problem, type Result } from "../base/problem.ts";
 import { etagOf as etagOfResource } from "../arm/types/render.ts";
 import { groupNotFound, notFound, type Removed, type Written } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
+import type { Identity } from "../identity/identity.ts";
+import { judgeLinks } from "../identity/linked-access.ts";
+import { operationOf } from "../identity/operation-name.ts";
+import { callerIn } from "./access.ts";
 import { answer, followOperation, page, refuse, sent } from "./answer.ts";
 import { bodyOf, idInPath, query } from "./request.ts";
 
-export function resourceRoutes(plane: ControlPlane): Hono {
+export function resourceRoutes(plane: ControlPlane, identity: Identity): Hono {
   const routes = new Hono();
   const oneOrMany = "/subscriptions/:sub/resourcegroups/:group/providers/:namespace/*";
   routes.get(oneOrMany, (context) => getOrList(context, plane));
-  routes.put(oneOrMany, (context) => write(context, plane, "put"));
-  routes.patch(oneOrMany, (context) => write(context, plane, "patch"));
+  routes.put(oneOrMany, (context) => write(context, { plane, identity }, "put"));
+  routes.patch(oneOrMany, (context) => write(context, { plane, identity }, "patch"));
   routes.delete(oneOrMany, (context) => remove(context, plane));
   routes.get("/subscriptions/:sub/providers/:namespace/:type", (context) => {
     const { namespace, sub, type } = context.req.param();
@@ -62,17 +66,28 @@ function getOne(context: Context, plane: ControlPlane, id: ResourceId): Response
 
 async function write(
   context: Context,
-  plane: ControlPlane,
+  { plane, identity }: { readonly plane: ControlPlane; readonly identity: Identity },
   how: "put" | "patch",
 ): Promise<Response> {
   const id = idInPath(context);
   if (!id.ok) return refuse(context, id.problem);
   const body = await bodyOf(context);
   if (!body.ok) return refuse(context, body.problem);
-  const failed = judgeConditions(context, plane, id.value);
+  const failed =
+    judgeConditions(context, plane, id.value) ??
+    judgeLinks(identity, {
+      caller: callerIn(context),
+      asked: operationOf("PUT", segmentsOf(formatResourceId(id.value))),
+      body: body.value,
+      before: plane.view(keyOf(id.value)),
+    });
   if (failed !== undefined) return refuse(context, failed);
   const written = plane.resources[how]({ id: id.value, body: body.value });
   return answer(context, written, (value) => answerWrite(context, plane, value));
+}
+
+function segmentsOf(id: string): readonly string[] {
+  return id.split("/").filter((segment) => segment !== "");
 }
 
 /** The state of a resource in one word; the body of networks' resources says the same. */

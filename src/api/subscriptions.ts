@@ -273,7 +273,8 @@ function readCondition(text: string): Condition | undefined {
   }
   const [, word = "", verb = "", value = ""] =
     /^\(?\s*(\w+)\s+(eq|ne)\s+'([^']*)'\s*\)?$/i.exec(text) ?? [];
-  const read = FILTERS[word.toLowerCase()];
+  const known = Object.hasOwn(FILTERS, word.toLowerCase());
+  const read = known ? FILTERS[word.toLowerCase()] : undefined;
   if (read === undefined) return undefined;
   const wanted = verb.toLowerCase() === "eq";
   return {

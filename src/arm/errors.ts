@@ -29,6 +29,7 @@ const STATUS: Readonly<Record<string, number>> = {
   InvalidAuthenticationToken: 401,
   InvalidAuthenticationTokenAudience: 401,
   AuthorizationFailed: 403,
+  LinkedAuthorizationFailed: 403,
   DeploymentNotFound: 404,
   InvalidResourceType: 404,
   NotFound: 404,

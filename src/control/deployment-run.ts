@@ -155,9 +155,13 @@ async function carryOut(
     return runNested(run, key, declaration, opened.value.plan);
   const id = parseResourceId(declaration.id);
   if (!id.ok) return id;
-  const refused = judgeStep(run, key, "write", declaration.id);
-  if (refused !== undefined) return declined(refused);
   const caller = readDeployment(options.store, key)?.caller ?? NOBODY;
+  const asked = operationOf("PUT", segmentsOf(declaration.id));
+  const before = options.views.of(options.store, keyOf(id.value));
+  const refused =
+    options.access.judge(caller, asked) ??
+    options.access.judgeLinks({ caller, asked, body: declaration.body, before });
+  if (refused !== undefined) return declined(refused);
   const declared = options.access.declare({ id: id.value, body: declaration.body, caller });
   if (declared !== undefined) return declared.ok ? found([]) : declared;
   const written = options.writes.put({ id: id.value, body: declaration.body });
@@ -167,17 +171,8 @@ async function carryOut(
   return problem === undefined ? found([]) : { ok: false, problem };
 }
 
-/** A deployment may do what its caller may do, and nothing more. */
-function judgeStep(
-  { options }: Run,
-  key: string,
-  kind: "write" | "delete",
-  id: string,
-): Problem | undefined {
-  const caller = readDeployment(options.store, key)?.caller;
-  const segments = id.split("/").filter((segment) => segment !== "");
-  const asked = operationOf(kind === "write" ? "PUT" : "DELETE", segments);
-  return caller === undefined ? undefined : options.access.judge(caller, asked);
+function segmentsOf(id: string): readonly string[] {
+  return id.split("/").filter((segment) => segment !== "");
 }
 
 async function awaitOperation(run: Run, { operation }: Written): Promise<Problem | undefined> {
@@ -293,7 +288,10 @@ function removalsOf(run: Run, deployment: Deployment, ended: PlanEnd): PlanEnd {
   const problems: Problem[] = [];
   for (const { id } of extra) {
     const parsed = parseResourceId(id);
-    const refused = judgeStep(run, deployment.key, "delete", id);
+    const refused = run.options.access.judge(
+      deployment.caller,
+      operationOf("DELETE", segmentsOf(id)),
+    );
     if (refused !== undefined) {
       problems.push(refused);
       continue;

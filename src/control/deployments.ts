@@ -82,6 +82,13 @@ export type DeploymentsOptions = {
 /** What deployments ask of identity/. */
 export type DeploymentAccess = {
   readonly judge: JudgeChange;
+  /** Whether he may let a resource use the others it names. */
+  readonly judgeLinks: (of: {
+    readonly caller: Caller;
+    readonly asked: Asked;
+    readonly body: JsonObject;
+    readonly before: JsonObject | undefined;
+  }) => Problem | undefined;
   /** Carries out roles and locks that a template declares; undefined: it is something else. */
   readonly declare: (of: {
     readonly id: ResourceId;

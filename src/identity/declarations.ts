@@ -5,6 +5,7 @@ import { formatResourceId, type ResourceId, typeOf } from "../arm/ids.ts";
 import { type JsonObject, propertyAt } from "../arm/json.ts";
 import { declined, found, type Result } from "../base/problem.ts";
 import { type Caller, type Identity, keyOfScope } from "./identity.ts";
+import { judgeLinks } from "./linked-access.ts";
 import { type Lock, parseLockLevel } from "./locks.ts";
 import type { RoleAssignment } from "./role-assignments.ts";
 import { roleDefinitionOf } from "./role-definitions.ts";
@@ -73,8 +74,17 @@ export function readLock({ body, name = "", scope, scopeKey }: Declared): Result
   });
 }
 
+/** What deployments ask of this room: their steps are done in the name of their caller. */
+export function accessOf(identity: Identity) {
+  return {
+    judge: identity.judge,
+    judgeLinks: (write: Parameters<typeof judgeLinks>[1]) => judgeLinks(identity, write),
+    declare: (of: Parameters<typeof declareAccess>[1]) => declareAccess(identity, of),
+  };
+}
+
 /** Carries out what a template declares; undefined: it declares neither roles nor locks. */
-export function declareAccess(
+function declareAccess(
   identity: Identity,
   {
     body,

@@ -17,7 +17,7 @@ import { openSqliteStore } from "../../src/store/sqlite-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createApi } from "../../src/api/app.ts";
 import type { Limits } from "../../src/api/limits.ts";
-import { declareAccess } from "../../src/identity/declarations.ts";
+import { accessOf } from "../../src/identity/declarations.ts";
 import { ensureLocalCaller, type Identity, openIdentity } from "../../src/identity/identity.ts";
 import { openTokenKeys, type TokenKeys } from "../../src/identity/token-keys.ts";
 
@@ -106,7 +106,7 @@ export async function openTestPlane(
     readPfx,
     environment: { name: "OpenASE" },
     onDefect,
-    access: { judge: identity.judge, declare: (of) => declareAccess(identity, of) },
+    access: accessOf(identity),
   });
   const app = createApi({
     plane,
