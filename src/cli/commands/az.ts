@@ -153,7 +153,11 @@ function shim(program: string): Readonly<Record<string, string>> {
   const folder = shimFor(program);
   const before = process.env["PYTHONPATH"];
   if (folder === undefined) return {};
-  return { PYTHONPATH: before === undefined ? folder : `${folder}${delimiter}${before}` };
+  return {
+    PYTHONPATH: before === undefined ? folder : `${folder}${delimiter}${before}`,
+    // Python would keep its compiled form beside it, in the program's own folder.
+    PYTHONDONTWRITEBYTECODE: "1",
+  };
 }
 
 function findProgram(name: string, path: string): Result<string> {
