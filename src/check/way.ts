@@ -95,7 +95,9 @@ export function wayBack(
       if (isInside(kind)) return NO_WAY;
       if (kind === "VirtualNetworkGateway") return { ...NO_WAY, assumes: [GATEWAY_ASSUMED] };
       if (route.nextHop.kind !== "VirtualAppliance") return lost("the replies are lost");
-      const appliance = hostAt(blueprint, at.network, route.nextHop.address);
+      const [own] = piecesOf(at.subnet, singleAddress(route.nextHop.address));
+      const around = own === undefined ? at.network.id : networkOf(at, own.route);
+      const appliance = hostAt(blueprint, around, route.nextHop.address);
       if (appliance === undefined) return assumed(route);
       return appliance.forwards ? NO_WAY : lost(`${appliance.name} does not pass replies on`);
     }),
@@ -123,7 +125,7 @@ function byRoute(
     lost: [{ packets, subnet: at.subnet, route, sentence }],
   });
   const kind: string = route.nextHop.kind;
-  if (isInside(kind)) return delivered(blueprint, packets);
+  if (isInside(kind)) return delivered(blueprint, networkOf(at, route), packets);
   if (kind === "Internet" || kind === "VirtualNetworkServiceEndpoint") return NO_WAY;
   if (kind === "VirtualNetworkGateway")
     return { ...NO_WAY, assumes: [GATEWAY_ASSUMED], tunnelled: [{ to: packets.to, route }] };
@@ -131,15 +133,17 @@ function byRoute(
   const address = route.nextHop.address;
   const itself = intersectionOf(packets.to, singleAddress(address));
   const rest = { ...packets, to: differenceOf(packets.to, itself) };
-  const appliance = hostAt(blueprint, at.network, address);
-  const direct = delivered(blueprint, { ...packets, to: itself });
+  const [own] = piecesOf(at.subnet, singleAddress(address));
+  const around = own === undefined ? at.network.id : networkOf(at, own.route);
+  const appliance = hostAt(blueprint, around, address);
+  const direct = delivered(blueprint, around, { ...packets, to: itself });
   if (isEmptyBox(rest)) return direct;
   const tunnelled: Way = { ...NO_WAY, tunnelled: [{ to: rest.to, route }] };
   if (appliance === undefined) return join([direct, tunnelled, assumed(route)]);
   if (!appliance.forwards || appliance.place.kind !== "subnet")
     return join([direct, lost(`${appliance.name} (${address}) does not forward`)]);
   if (MOST_HOPS <= hops) return join([direct, lost("the packets go round in circles")]);
-  const there = subnetAt(blueprint, at.network.id, appliance.place.subnet);
+  const there = subnetAt(blueprint, around, appliance.place.subnet);
   if (there === undefined) return join([direct, lost(`${appliance.name} stands in no subnet`)]);
   // A firewall puts its own address on what goes to public addresses.
   const pieces =
@@ -173,10 +177,16 @@ function gatesOf(at: At, host: Host, direction: Direction, packets: PacketBox): 
   return { ...NO_WAY, legs };
 }
 
-/** To hosts of the virtual networks: the gate of each subnet on the way of its part. */
-function delivered(blueprint: Blueprint, packets: PacketBox): Way {
+/** The network that a route inside leads into: the own one, or a peer. */
+function networkOf(at: At, { nextHop }: Route): string {
+  return nextHop.kind === "VNetPeering" ? nextHop.network : at.network.id;
+}
+
+/** To hosts of a virtual network: the gate of each subnet on the way of its part. */
+function delivered(blueprint: Blueprint, into: string, packets: PacketBox): Way {
+  const networks = blueprint.networks.filter(({ id }) => id === into);
   return join(
-    blueprint.networks.flatMap((network) =>
+    networks.flatMap((network) =>
       network.subnets.map((subnet) => {
         const to = intersectionOf(packets.to, setOfPrefixes([subnet.prefix]));
         if (isEmpty(to)) return NO_WAY;
@@ -208,7 +218,7 @@ function assumed(route: Route): Way {
 }
 
 function isInside(kind: string): boolean {
-  return kind === "VnetLocal" || kind === "VNetPeering" || kind === "VNetGlobalPeering";
+  return kind === "VnetLocal" || kind === "VNetPeering";
 }
 
 /** Parts of a set by the route they take; what no route covers is left out: nobody is there. */
@@ -222,9 +232,9 @@ function piecesOf(
   });
 }
 
-export function hostAt(blueprint: Blueprint, network: Network, address: Ipv4): Host | undefined {
+function hostAt(blueprint: Blueprint, network: string, address: Ipv4): Host | undefined {
   return blueprint.hosts.find(
-    ({ place }) => "network" in place && place.network === network.id && place.address === address,
+    ({ place }) => "network" in place && place.network === network && place.address === address,
   );
 }
 

@@ -7,6 +7,8 @@ import { keepCompiledCode } from "../base/compile-cache.ts";
 import { findHome } from "./home.ts";
 import { openTerminal } from "./terminal.ts";
 
+// The wrapper's word to this process alone.
+delete process.env["NODE_COMPILE_CACHE"];
 keepCompiledCode();
 // Loaded from here on, so that its code is kept.
 const { runProgram } = await import("./program.ts");

@@ -9,23 +9,31 @@ import type { Problem, Result } from "../base/problem.ts";
 import { type AppContent, parseAppContent, parseDuration, parsePort } from "./arguments.ts";
 import {
   act,
+  addresses,
+  az,
+  cancelOperation,
+  checkFiles,
   deployApp,
+  diffNetworks,
   down,
+  events,
   exec,
+  explainPacket,
+  hosts,
+  listApps,
   logs,
+  operations,
   rest,
+  routes,
+  status,
   turnEndpoint,
-  type Action,
-} from "./commands/act.ts";
-import { az, type AzOptions } from "./commands/az.ts";
+  up,
+} from "./commands.ts";
+import type { Action } from "./commands/act.ts";
+import type { AzOptions } from "./commands/az.ts";
 import type { CheckOptions } from "./commands/check.ts";
 import type { DiffOptions } from "./commands/diff.ts";
-import { events } from "./commands/events.ts";
-import { addresses } from "./commands/addresses.ts";
-import { hosts, listApps, status } from "./commands/listings.ts";
-import { cancelOperation, operations } from "./commands/operations.ts";
-import { routes } from "./commands/routes.ts";
-import { up, type UpOptions } from "./commands/up.ts";
+import type { UpOptions } from "./commands/up.ts";
 import { EXIT, exitCodeOf, type ExitCode } from "./refusals.ts";
 import type { Ending, Session } from "./session.ts";
 import type { OutputFormat } from "./table.ts";
@@ -103,7 +111,7 @@ function buildProgram(session: Session, end: End): Command {
   return program;
 }
 
-/** Commands that need no server. Their code is loaded when they are called: a check must be quick. */
+/** Commands that need no server. */
 function addChecking(program: Command, session: Session, end: End): void {
   withInputs(program.command("check"))
     .description("prove, before anything is deployed, whether a network lets its environment live")
@@ -136,10 +144,9 @@ function addChecking(program: Command, session: Session, end: End): void {
         ["ase check plan.json -o sarif > check.sarif", "annotations of a pull request"],
       ) + "\nExit codes: 0 it lives, 1 it does not, 2 wrong use or input.",
     )
-    .action(async (files: readonly string[], options: CheckOptions) => {
-      const { checkFiles } = await import("./commands/check.ts");
-      await end(checkFiles(session, files, options));
-    });
+    .action((files: readonly string[], options: CheckOptions) =>
+      end(checkFiles(session, files, options)),
+    );
   withInputs(program.command("diff"))
     .description("flows gained and lost between two states of a network, over all packets")
     .argument("<old>", "a file or folder, as for check")
@@ -150,10 +157,9 @@ function addChecking(program: Command, session: Session, end: End): void {
       examples(["ase diff nsg-before/ nsg-after/", "two folders with the files of each state"]) +
         "\nExit codes: 0 nothing changes, 1 something does, 2 wrong use or input.",
     )
-    .action(async (old: string, now: string, options: DiffOptions) => {
-      const { diffNetworks } = await import("./commands/diff.ts");
-      await end(diffNetworks(session, [old, now], options));
-    });
+    .action((old: string, now: string, options: DiffOptions) =>
+      end(diffNetworks(session, [old, now], options)),
+    );
   withInputs(program.command("explain"))
     .description("walk one packet and name the rule or route that decides each step")
     .argument("<packet>", '"tcp FROM -> TO:PORT"; also udp, icmp, esp, ah')
@@ -169,10 +175,9 @@ function addChecking(program: Command, session: Session, end: End): void {
         ],
       ) + "\nExit codes: 0 it passes, 1 it is stopped, 2 wrong use or input.",
     )
-    .action(async (packet: string, files: readonly string[], options: DiffOptions) => {
-      const { explainPacket } = await import("./commands/explain.ts");
-      await end(explainPacket(session, packet, files, options));
-    });
+    .action((packet: string, files: readonly string[], options: DiffOptions) =>
+      end(explainPacket(session, packet, files, options)),
+    );
 }
 
 function proseOption(): Option {
