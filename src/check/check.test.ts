@@ -97,6 +97,18 @@ describe("security groups", () => {
     });
   });
 
+  test("a rule that never decides is told, and one that repeats a default rule is not", () => {
+    const twice = allow("Again", 125, "Inbound", { ports: [80] });
+    const never = deny("TooLate", 126, "Inbound", { ports: [80] });
+    const dead = one({ rules: [...AZ, twice, never] }).findings.filter(({ id }) =>
+      /lint\/(shadowed|contradicted)/.test(id),
+    );
+    expect(dead.map(({ id, culprit }) => `${id} ${culprit?.name}`)).toEqual([
+      "lint/shadowed-rule Again",
+      "lint/contradicted-rule TooLate",
+    ]);
+  });
+
   test("an internal environment asks for users of the network, not of the internet", () => {
     const report = one({ kind: "Internal", rules: [...AZ, DENY_ALL] });
     const web = findingOf(report.findings, "flow/web");

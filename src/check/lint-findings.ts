@@ -16,6 +16,7 @@ import {
   unionOf,
   type AddressSet,
 } from "../network/address-set.ts";
+import { lintPolicy } from "../network/lint.ts";
 import { setOfMatches } from "../network/meaning.ts";
 import { nameSet, type NamedSets } from "../network/naming.ts";
 import type { AddressMatch, SecurityRule } from "../network/rule.ts";
@@ -39,7 +40,11 @@ const HEADING = "Network Security Groups";
 
 export function lintFindings(linted: Linted): readonly Finding[] {
   const rules = (linted.ground.subnet.rules ?? []).filter(({ origin }) => origin === "user");
-  return [...capped(rules.flatMap((rule) => strangers(rule, linted))), ...drifted(rules, linted)];
+  return [
+    ...capped(rules.flatMap((rule) => strangers(rule, linted))),
+    ...drifted(rules, linted),
+    ...capped(deadRules(linted)),
+  ];
 }
 
 /** Private prefixes that nobody reaches from this subnet: copied from another network. */
@@ -121,6 +126,46 @@ function drifted(rules: readonly SecurityRule[], linted: Linted): readonly Findi
     },
   ];
 }
+
+/**
+ * Rules that decide about no packet. One that could merely be left out is no fault: what repeats a
+ * default rule stands when somebody denies all the rest before those.
+ */
+function deadRules(linted: Linted): readonly Finding[] {
+  const { ground } = linted;
+  return (["Inbound", "Outbound"] as const).flatMap((direction) => {
+    const policy = linted.gates.policy({ subnet: ground.subnet, direction }, 0);
+    if (policy === undefined) return [];
+    return lintPolicy(policy).findings.flatMap(({ kind, rule, by }): readonly Finding[] => {
+      if (kind === "redundant") return [];
+      const others = by.map(({ name, priority }) => `${name} (${priority})`).join(", ");
+      return [
+        {
+          ...advice(rule, linted),
+          id: DEAD[kind].id,
+          title: DEAD[kind].title,
+          consequence: DEAD[kind].consequence,
+          what: `rule ${rule.name} (priority ${rule.priority}) ${DEAD[kind].because} ${others}`,
+        },
+      ];
+    });
+  });
+}
+
+const DEAD = {
+  shadowed: {
+    id: "lint/shadowed-rule",
+    title: "a rule never decides",
+    because: "decides about no packet: all of them are decided before, by",
+    consequence: "removing it changes nothing",
+  },
+  contradicts: {
+    id: "lint/contradicted-rule",
+    title: "a rule is contradicted before it decides",
+    because: "says the opposite of what was decided before, by",
+    consequence: "what its writer meant does not happen",
+  },
+} as const;
 
 function advice(rule: SecurityRule, linted: Linted) {
   return {
