@@ -5,9 +5,19 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { endServer } from "../../src/cli/server.ts";
 import { groupsOf, machineNetwork, processesOf, treeOf, worldId } from "../support/machine.ts";
-import { good, openTestWorld, until, untilHealthy, type TestWorld } from "../support/world.ts";
+import {
+  good,
+  openTestWorld,
+  until,
+  untilHealthy,
+  type Loose,
+  type TestWorld,
+} from "../support/world.ts";
 
 const NETWORK_BEFORE = machineNetwork();
+
+/** Deaths of the control plane in a row; 100 by hand: KILLS=100. */
+const KILLS = Number(process.env["KILLS"] ?? 20);
 
 let world: TestWorld;
 beforeAll(async () => {
@@ -257,4 +267,63 @@ describe("the control plane is killed", () => {
     expect(ended.provisioningState).toBe("Succeeded");
     expect((await world.ask("GET", world.network("routeTables/table-9"))).status).toBe(200);
   });
+
+  test(
+    `${KILLS} times amid writes and scaling: no request fails, no acknowledged write is lost`,
+    { timeout: 60_000 + KILLS * 20_000 },
+    async () => {
+      const requests = steadyRequests();
+      const plan = world.web("serverfarms/demo-plan");
+      // What may stand: what was acknowledged last, or what was sent since without an answer.
+      const possible = new Map<string, readonly number[]>();
+      const write = async (name: string, value: number, id: string, body: Loose) => {
+        const before = possible.get(name) ?? [name === "capacity" ? 2 : -1];
+        possible.set(name, [...before, value]);
+        const answer = await world.ask("PUT", id, body).catch(() => undefined);
+        // A refused one (the same priority is another rule's) changes nothing.
+        if (answer !== undefined) possible.set(name, answer.status < 300 ? [value] : before);
+        return answer;
+      };
+      const capacityNow = async () => (await world.arm("GET", plan)).sku.capacity;
+      for (let round = 0; round < KILLS; round += 1) {
+        let isDead = false;
+        const capacity = 1 + (round % 3);
+        const writing = (async () => {
+          await write("capacity", capacity, plan, {
+            location: "local",
+            sku: { name: "I1", capacity },
+            properties: {
+              hostingEnvironmentProfile: { id: world.web("hostingEnvironments/demo") },
+            },
+          });
+          for (let index = 0; index < 40 && !isDead; index += 1) {
+            const name = `killed-${index}`;
+            const priority = 1_000 + ((round * 41 + index) % 900);
+            if ((await write(name, priority, rule(name), allow(priority))) === undefined) return;
+          }
+        })();
+        // Another instant of the work each time.
+        await pause(5 + ((round * 37) % 300));
+        kill();
+        isDead = true;
+        await writing;
+        await world.startAgain();
+        const { value } = await world.arm(
+          "GET",
+          world.network("networkSecurityGroups/demo-nsg/securityRules"),
+        );
+        const now = new Map<string, number>(
+          value.map((one: Loose) => [one.name, one.properties.priority]),
+        );
+        if (possible.has("capacity")) now.set("capacity", await capacityNow());
+        for (const [name, values] of possible) expect(values, name).toContain(now.get(name) ?? -1);
+      }
+      await untilHealthy(world);
+      const seen = await requests.end();
+      expect(seen.filter((answer) => answer !== "200")).toEqual([]);
+      expect(KILLS * 10).toBeLessThan(seen.length);
+      const workers = (await world.ledger()).filter(({ use }) => use === "Worker");
+      expect(workers).toHaveLength(await capacityNow());
+    },
+  );
 });
