@@ -322,8 +322,14 @@ describe("the control plane is killed", () => {
       const seen = await requests.end();
       expect(seen.filter((answer) => answer !== "200")).toEqual([]);
       expect(KILLS * 10).toBeLessThan(seen.length);
-      const workers = (await world.ledger()).filter(({ use }) => use === "Worker");
-      expect(workers).toHaveLength(await capacityNow());
+      await until(
+        "the last change of the plan has ended",
+        async () => {
+          const workers = (await world.ledger()).filter(({ use }) => use === "Worker");
+          return workers.length === (await capacityNow()) ? true : undefined;
+        },
+        20_000,
+      );
     },
   );
 });
