@@ -87,7 +87,7 @@ export function virtualRows(
     ...textsAt(properties, "outboundIpAddresses").flatMap((one) => row("Outbound", one)),
     ...listAt(properties, "vipMappings").map((own) => ({
       address: textAt(own, "virtualIP") ?? "",
-      use: `Address of an app: ${textAt(own, "serviceName") ?? "none yet"}`,
+      use: `App ${textAt(own, "serviceName") ?? "(spare)"}`,
       host: `ports ${integerAt(own, "internalHttpPort") ?? ""} (HTTP), ${integerAt(own, "internalHttpsPort") ?? ""} (HTTPS)`,
     })),
   ];

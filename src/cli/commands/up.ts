@@ -11,7 +11,7 @@ import { propertyAt, readJson, type JsonValue } from "../../arm/json.ts";
 import { declined, found, type Result } from "../../base/problem.ts";
 import type { AppContent } from "../arguments.ts";
 import type { Client } from "../client.ts";
-import { deployContent } from "../deploy-app.ts";
+import { deployContentOnceDeclared, type Content } from "../deploy-app.ts";
 import {
   DEFAULT_PORTS,
   readIfThere,
@@ -51,13 +51,13 @@ export type UpOptions = {
   readonly output: OutputFormat;
 };
 
-type Content = { readonly name: string; readonly zip: Buffer };
-
 const EXAMPLES = fileURLToPath(new URL("../../../examples/", import.meta.url));
 /** What `ase up` alone brings up; its app is named by the output `appName`. */
 const SAMPLE = resolve(EXAMPLES, "external/azuredeploy.json");
 const SAMPLE_PARAMETERS = resolve(EXAMPLES, "external/azuredeploy.parameters.json");
 const SAMPLE_APP = resolve(EXAMPLES, "hello-app");
+/** As the sample's template names it. */
+const SAMPLE_APP_NAME = "hello";
 
 export async function up(session: Session, options: UpOptions): Ending {
   const isSample = options.template === undefined || resolve(options.template) === SAMPLE;
@@ -67,7 +67,8 @@ export async function up(session: Session, options: UpOptions): Ending {
   if (!files.ok) return files;
   const sampleApp = isSample && options.app.length === 0 ? readContent(SAMPLE_APP) : undefined;
   if (sampleApp?.ok === false) return sampleApp;
-  const contents: Content[] = [];
+  const contents: Content[] =
+    sampleApp === undefined ? [] : [{ name: SAMPLE_APP_NAME, zip: sampleApp.value }];
   for (const { name, source } of options.app) {
     const zip = readContent(source);
     if (!zip.ok) return zip;
@@ -82,20 +83,9 @@ export async function up(session: Session, options: UpOptions): Ending {
     const group = { ...account.value, group: options.resourceGroup };
     const outputs = await terminal.during(
       `Deploying ${basename(options.template ?? SAMPLE)}`,
-      (say) => tellEvents(client, say, () => deploy(client, group, files.value)),
+      (say) => tellEvents(client, say, () => deploy(client, group, files.value, contents)),
     );
     if (!outputs.ok) return outputs;
-    if (sampleApp?.ok === true)
-      contents.push({
-        name: textAt(outputs.value, "appName", "value") ?? "hello",
-        zip: sampleApp.value,
-      });
-    for (const content of contents) {
-      const sent = await terminal.during(`Deploying the content of ${content.name}`, () =>
-        deployContent(client, account.value.subscription, content),
-      );
-      if (!sent.ok) return sent;
-    }
     const standing = await terminal.during("Waiting for health and answers", (say) =>
       waitUntilUp(client, server, group, say),
     );
@@ -166,11 +156,15 @@ async function ensureServer(
   });
 }
 
-/** Answers with the deployment's outputs. */
+/**
+ * Answers with the deployment's outputs. Content goes in as soon as its site is declared, so that
+ * apps start on it while the rest is made.
+ */
 async function deploy(
   client: Client,
   { subscription, location, group }: Account & { readonly group: string },
   { name, template, parameters }: TemplateFiles,
+  contents: readonly Content[],
 ): Promise<Result<JsonValue>> {
   const made = await client.carryOut({
     method: "PUT",
@@ -178,13 +172,20 @@ async function deploy(
     body: { location },
   });
   if (!made.ok) return made;
-  const deployed = await client.carryOut({
-    method: "PUT",
-    path: paths.deployment(subscription, group, name),
-    body: { properties: { mode: "Incremental", template, parameters } },
-  });
+  let isDeploying = true;
+  const deploying = client
+    .carryOut({
+      method: "PUT",
+      path: paths.deployment(subscription, group, name),
+      body: { properties: { mode: "Incremental", template, parameters } },
+    })
+    .finally(() => (isDeploying = false));
+  const sending = contents.map((content) =>
+    deployContentOnceDeclared(client, subscription, content, () => isDeploying),
+  );
+  const [deployed, ...sent] = await Promise.all([deploying, ...sending]);
   if (!deployed.ok) return deployed;
-  return found(outputsOf(deployed.value));
+  return sent.find((one) => !one.ok) ?? found(outputsOf(deployed.value));
 }
 
 function outputsOf(deployment: JsonValue): JsonValue {
@@ -261,7 +262,7 @@ function printReport(
 ): void {
   const { name, kind, health, subnet } = environment;
   const network = subnet.split("/")[0] ?? subnet;
-  const line = (title: string, text: string) => terminal.print(`  ${title.padEnd(24)}${text}`);
+  const line = (title: string, text: string) => terminal.print(`  ${title.padEnd(22)}  ${text}`);
   terminal.print(
     `${terminal.tone("strong", `Environment ${name}`)} (${kind}): ${terminal.tone("good", health)}`,
   );
