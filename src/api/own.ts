@@ -42,6 +42,7 @@ export function ownRoutes(plane: ControlPlane, version: string): Hono {
       const turned = await plane.world.turnEndpoint(context.req.param("name"), to);
       return answer(context, turned, () => context.json({ state: to }));
     });
+  routes.post("/trace", (context) => trace(context, plane));
   routes.post("/exec", (context) => execute(context, plane));
   return routes;
 }
@@ -77,6 +78,18 @@ async function logs(context: Context, plane: ControlPlane): Promise<Response> {
     ...text("environment"),
   });
   return answer(context, listed, (value) => context.json({ value }));
+}
+
+async function trace(context: Context, plane: ControlPlane): Promise<Response> {
+  const body = await bodyOf(context);
+  if (!body.ok) return refuse(context, body.problem);
+  const packet = property(body.value, "packet");
+  if (typeof packet !== "string")
+    return refuse(
+      context,
+      invalid('"packet" is not a text', 'Write "tcp demo-worker-0 -> 10.1.1.4:443".'),
+    );
+  return answer(context, await plane.world.trace(packet), (view) => context.json(view));
 }
 
 async function execute(context: Context, plane: ControlPlane): Promise<Response> {

@@ -11,7 +11,7 @@ import type { Packet } from "../network/packet-set.ts";
 import { contains, type Ipv4 } from "../network/prefix.ts";
 import type { Route } from "../network/route.ts";
 import { isPrivate } from "../network/select-route.ts";
-import type { Direction, IpProtocol } from "../network/rule.ts";
+import type { Direction, IpProtocol, SecurityRule } from "../network/rule.ts";
 import type { Blueprint, Host, Network, Peering, Site, Subnet, Translation } from "./blueprint.ts";
 import type { Probe } from "./probes.ts";
 import { describeRoute, subnetOf, Topology, type Onward } from "./topology.ts";
@@ -38,7 +38,13 @@ export type Decider = {
   readonly sentence: string;
 };
 
-export type WalkStep = { readonly at: string; readonly what: string; readonly decidedBy?: Decider };
+export type WalkStep = {
+  readonly at: string;
+  readonly what: string;
+  readonly decidedBy?: Decider;
+  /** At a gate: where it stands (name of a subnet or host), the rule, and the packet it saw. */
+  readonly gate?: { readonly at: string; readonly rule: SecurityRule; readonly packet: Packet };
+};
 
 export type Walk = {
   readonly delivered: boolean;
@@ -479,6 +485,7 @@ class Walker {
       at: `${direction.toLowerCase()} gate of ${at.name}`,
       what: decider.sentence,
       decidedBy: decider,
+      gate: { at: at.name, rule, packet },
     });
     return decided.access === "Allow"
       ? undefined

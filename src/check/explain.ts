@@ -33,7 +33,7 @@ export type Explanation = {
   }[];
 };
 
-type PacketWords = {
+export type PacketWords = {
   readonly protocol: IpProtocol;
   readonly from: string;
   readonly fromPort: number;
@@ -104,7 +104,7 @@ function placeOf(
 }
 
 /** Reads `tcp 10.0.0.5:50000 -> 10.0.1.4:443`; ports may be left out where there are none. */
-export function parsePacketWords(words: string): Result<PacketWords> {
+export function parsePacketWords(words: string, clientPort = CLIENT_PORT): Result<PacketWords> {
   const match = /^\s*(\w+)\s+(?:from\s+)?(\S+)\s*(?:->|→|\s+to\s+)\s*(\S+)\s*$/i.exec(words);
   const [, protocolText = "", fromText = "", toText = ""] = match ?? [];
   const protocol = PROTOCOLS.find((one) => one.toLowerCase() === protocolText.toLowerCase());
@@ -115,7 +115,7 @@ export function parsePacketWords(words: string): Result<PacketWords> {
   return found({
     protocol,
     from: from.name,
-    fromPort: hasPorts(protocol) ? (from.port ?? CLIENT_PORT) : 0,
+    fromPort: hasPorts(protocol) ? (from.port ?? clientPort) : 0,
     to: to.name,
     toPort: hasPorts(protocol) ? (to.port ?? 0) : 0,
   });

@@ -24,6 +24,7 @@ export const operations = later(async () => (await import("./commands/operations
 export const rest = later(async () => (await import("./commands/act.ts")).rest);
 export const routes = later(async () => (await import("./commands/routes.ts")).routes);
 export const status = later(async () => (await import("./commands/listings.ts")).status);
+export const trace = later(async () => (await import("./commands/trace.ts")).trace);
 export const turnEndpoint = later(async () => (await import("./commands/act.ts")).turnEndpoint);
 export const up = later(async () => (await import("./commands/up.ts")).up);
 

@@ -26,6 +26,7 @@ import {
   rest,
   routes,
   status,
+  trace,
   turnEndpoint,
   up,
 } from "./commands.ts";
@@ -116,6 +117,7 @@ function addChecking(program: Command, session: Session, end: End): void {
   withInputs(program.command("check"))
     .description("prove, before anything is deployed, whether a network lets its environment live")
     .argument("[files...]", "templates, JSON of az, Terraform plans, folders; - for stdin")
+    .option("--trace", "with --server: send the packet of every flow that is stopped for real")
     .option("--instances <count>", "plan instances there shall be one day", word(parseCount))
     .addOption(
       new Option("-o, --output <format>", "how to report")
@@ -339,6 +341,24 @@ function addLooking(program: Command, session: Session, end: End): void {
     )
     .action((place: string, options: Parameters<typeof routes>[2]) =>
       end(routes(session, place, options)),
+    );
+  program
+    .command("trace")
+    .description("send one packet for real, and show what each gate did beside what the law says")
+    .argument("<packet>", '"tcp FROM -> TO:PORT", or udp')
+    .addOption(proseOption())
+    .addHelpText(
+      "after",
+      examples(
+        ['ase trace "tcp internet -> vip:443"', "as a client outside"],
+        [
+          'ase trace "tcp demo-worker-0 -> 10.1.2.4:1433"',
+          "from a host, an address, vnet/NAME, onprem, management, load-balancer",
+        ],
+      ) + "\nExit codes: 0 law and packet agree, 1 they differ, 2 wrong use or input.",
+    )
+    .action((packet: string, options: Parameters<typeof trace>[2]) =>
+      end(trace(session, packet, options)),
     );
   program
     .command("events")

@@ -5,6 +5,7 @@
  * is what the loop knows and can do. Status is computed by whoever implements this, never stored.
  */
 import type { EffectiveRoute } from "../blueprint/effective-routes.ts";
+import type { Comparison } from "../blueprint/seen.ts";
 import type { JsonObject } from "../arm/json.ts";
 import type { Problem, Result } from "../base/problem.ts";
 import type { LogLine, LogQuery } from "../fabric/fabric.ts";
@@ -61,6 +62,8 @@ export type World = {
   ) => Promise<Result<readonly LogLine[]>>;
   /** Effective routes of whoever stands at a place. */
   readonly routesAt: (place: string) => Result<readonly EffectiveRoute[]>;
+  /** Sends a packet for real: what the law says and what was seen. `tcp demo-worker-0 -> vip:443` */
+  readonly trace: (words: string) => Promise<Result<TraceView>>;
   readonly run: (request: RunRequest) => Promise<Result<Running>>;
   /** Operations in progress, with their place in the queue and how far they are. */
   readonly operations: () => readonly JsonObject[];
@@ -135,6 +138,13 @@ export type WorldView = {
   }[];
   /** Places a command may stand at: `internet`, `vnet/NAME`, `onprem/NAME`, names of hosts. */
   readonly places: readonly string[];
+};
+
+export type TraceView = Comparison & {
+  /** As it was sent: `Tcp 10.1.2.4:53112 -> 10.1.1.5:454`. */
+  readonly packet: string;
+  /** What was asked for and sent otherwise, and who stood there for the trace only. */
+  readonly notes: readonly string[];
 };
 
 export type RunRequest = {

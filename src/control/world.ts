@@ -5,10 +5,9 @@
  *
  * @article ASE IP addresses
  */
-import { nameOf, parseResourceId } from "../arm/ids.ts";
 import type { ResourceOf } from "../arm/resources.ts";
 import { declined, found, type Result } from "../base/problem.ts";
-import type { Blueprint, Host } from "../blueprint/blueprint.ts";
+import type { Blueprint } from "../blueprint/blueprint.ts";
 import {
   describeMissing,
   missingNames,
@@ -21,7 +20,7 @@ import type { Ledger } from "../blueprint/ledger.ts";
 import { FIRST_HOST_OFFSET, MOST_INSTANCES, PLATFORM_ADDRESSES } from "../environment/addresses.ts";
 import { describeHealth, type Health } from "../environment/health.ts";
 import { environmentDomain } from "../environment/names.ts";
-import type { Fabric, LogLine, StandingPlace } from "../fabric/fabric.ts";
+import type { Fabric, LogLine } from "../fabric/fabric.ts";
 import { addressAt, ipv4ToNumber, sizeOf } from "../network/prefix.ts";
 import type { ServiceTags } from "../network/service-tags.ts";
 import type { Store } from "../store/store.ts";
@@ -32,7 +31,6 @@ import type {
   ResourceStatus,
   RunRequest,
   World,
-  WorldView,
 } from "./control-plane.ts";
 import { addressHistory, heldSince } from "./address-records.ts";
 import type { FactBook } from "./facts.ts";
@@ -40,6 +38,8 @@ import { describeLayout } from "./layouts.ts";
 import type { Loop, LoopState } from "./loop.ts";
 import { cancelOperation, operationsNow } from "./queue.ts";
 import { rebootRolling } from "./reboot.ts";
+import { describeHost, placeOf, placesOf } from "./places.ts";
+import { tracePacket } from "./trace.ts";
 import { readBlueprint, readHealth } from "./records.ts";
 import { storedResource, wantedResources } from "./wanted.ts";
 
@@ -84,6 +84,7 @@ export function openWorld(options: WorldOptions): World {
       );
     },
     routesAt: (at) => routesAt(state().blueprint, at),
+    trace: (words) => tracePacket(words, state().blueprint, fabric),
     run: async ({ at, argv, input, onOutput }: RunRequest) => {
       const place = placeOf(state().blueprint, at);
       if (!place.ok) return place;
@@ -239,10 +240,6 @@ function addressesOf(store: Store, environmentKey: string): EnvironmentAddresses
   };
 }
 
-function nameIn(id: string): string {
-  return id.split("/").at(-1) ?? id;
-}
-
 const PLATFORM_USES = ["network address", "gateway", "DNS", "DNS"] as const;
 
 function ledgerOf(
@@ -291,57 +288,6 @@ function balancerOf(ledger: Ledger, subnetKey: string, environmentKey: string) {
   return address === undefined ? [] : [{ address, use: "InternalLoadBalancer" }];
 }
 
-function describeHost(host: Host): Omit<WorldView["hosts"][number], "programs"> {
-  const { place } = host;
-  const at =
-    "network" in place
-      ? `vnet/${nameIn(place.network)}`
-      : place.kind === "site"
-        ? `onprem/${nameIn(place.site)}`
-        : "internet";
-  return {
-    name: host.name,
-    role: host.role,
-    place: at,
-    address: place.address,
-    ...(host.environment === undefined ? {} : { environment: host.environment }),
-  };
-}
-
-function placesOf(blueprint: Blueprint | undefined): readonly string[] {
-  const networks = (blueprint?.hosts ?? [])
-    .filter(({ role }) => role === "Visitor")
-    .map((host) => describeHost(host).place);
-  const hosts = (blueprint?.hosts ?? []).filter(
-    ({ role }) => role !== "Visitor" && role !== "Endpoint",
-  );
-  return ["internet", ...networks, ...hosts.map(({ name }) => name)];
-}
-
-function placeOf(blueprint: Blueprint | undefined, at: string): Result<StandingPlace> {
-  const wanted = at.toLowerCase();
-  if (wanted === "internet") return found({ kind: "internet" });
-  const hosts = (blueprint?.hosts ?? []).filter(
-    (host) => host.name === wanted || visitorNames(host).includes(wanted),
-  );
-  const [host, ...others] = hosts;
-  if (host !== undefined && others.length === 0) return found({ kind: "host", name: host.name });
-  const onprem = wanted === "onprem" && host === undefined;
-  return declined({
-    code: "NoSuchPlace",
-    what: onprem
-      ? "No on-premises network is connected"
-      : host === undefined
-        ? `There is no place "${at}" in this world`
-        : `There are ${hosts.length} places "${at}"`,
-    fix:
-      host === undefined
-        ? `Stand at one of: ${placesOf(blueprint).slice(0, 12).join(", ")}. \`ase hosts\` lists all.`
-        : `Name the whole place: ${hosts.flatMap((one) => ownName(one, hosts)).join(", ")}.`,
-    where: at,
-  });
-}
-
 function routesAt(blueprint: Blueprint | undefined, at: string): Result<readonly EffectiveRoute[]> {
   const place = placeOf(blueprint, at);
   if (!place.ok) return place;
@@ -355,28 +301,6 @@ function routesAt(blueprint: Blueprint | undefined, at: string): Result<readonly
     fix: "Name a host of a subnet, or vnet/NAME. `ase hosts` lists them.",
     where: at,
   });
-}
-
-/**
- * `vnet/NAME` or `onprem/NAME`, with the group before the name where several have one; `onprem`
- * alone where there is one site.
- */
-function visitorNames({ role, place }: Host): readonly string[] {
-  if (role !== "Visitor" || (place.kind !== "visitor" && place.kind !== "site")) return [];
-  const [word, of] = place.kind === "site" ? ["onprem", place.site] : ["vnet", place.network];
-  const id = parseResourceId(of);
-  if (!id.ok) return [];
-  const name = nameOf(id.value);
-  const names = [`${word}/${name}`, `${word}/${id.value.resourceGroup ?? ""}/${name}`];
-  return [...names, ...(place.kind === "site" ? [word] : [])].map((text) => text.toLowerCase());
-}
-
-/** The shortest name that no other of several hosts has. */
-function ownName(host: Host, among: readonly Host[]): readonly string[] {
-  const others = among.filter((one) => one !== host).flatMap(visitorNames);
-  return visitorNames(host)
-    .filter((name) => !others.includes(name))
-    .slice(0, 1);
 }
 
 /** "host program" of every instance of a site, by its name. */

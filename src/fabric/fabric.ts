@@ -11,6 +11,7 @@ import type { Server, Socket } from "node:net";
 import type { Problem, Result } from "../base/problem.ts";
 import type { Connections, Host, Internet, Network, Program } from "../blueprint/blueprint.ts";
 import type { Probe, ProbeResult } from "../blueprint/probes.ts";
+import type { Seen, Trace } from "../blueprint/seen.ts";
 import type { Step } from "../blueprint/steps.ts";
 
 export type Fabric = {
@@ -23,6 +24,8 @@ export type Fabric = {
   readonly carryOut: (generation: number, step: Step) => Promise<Result<"done">>;
   /** Uses a flow once, for real, from where it begins. Never rejects; bounded by the probe's timeout. */
   readonly probe: (probe: Probe) => Promise<ProbeResult>;
+  /** Sends one packet for real and tells which gates it met; see blueprint/seen.ts. */
+  readonly trace: (trace: Trace) => Promise<Result<Seen>>;
   /** Runs a command standing at a place of the world. */
   readonly run: (at: StandingPlace, command: Command) => Promise<Result<RunningCommand>>;
   /** The last lines of the programs of one host, newest last. */
@@ -99,6 +102,8 @@ export type HostSockets = {
     readonly address: string;
     readonly port: number;
     readonly localAddress?: string;
+    /** Absent: any. */
+    readonly localPort?: number;
     readonly timeoutMs: number;
   }) => Promise<Result<Socket>>;
   /** A bound UDP socket of the host; port 0: any. */

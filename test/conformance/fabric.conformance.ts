@@ -134,6 +134,23 @@ export function describeFabric(name: string, open: OpenFabric): void {
       for (const one of [TO_BOB, TO_ALICE, AT_VIP, KEEP_ALIVE]) await passes(fabric, one);
     });
 
+    test("a traced packet shows the rule that decides at each gate it meets", async () => {
+      const fabric = await standing(smallWorld({ rules: [] }));
+      const flow = { from: { kind: "host", name: "alice" }, to: BOB, protocol: "Tcp" } as const;
+      const traced = await fabric.trace({
+        flow: { ...flow, fromPort: 51_234, toPort: 9 },
+        standIns: [],
+        timeoutMs: 500,
+        network: NETWORK,
+      });
+      expect(traced).toMatchObject({ ok: true, value: { answer: "refused" } });
+      const rules = (traced.ok ? traced.value.steps : []).filter(({ kind }) => kind === "rule");
+      expect(rules).toMatchObject([
+        { direction: "Outbound", rule: "AllowVnetOutBound", access: "Allow" },
+        { direction: "Inbound", rule: "AllowVnetInBound", access: "Allow" },
+      ]);
+    });
+
     test("default rules let the network and the balancer in, and nobody from outside", async () => {
       const fabric = await standing(smallWorld({ rules: [] }));
       for (const one of [TO_BOB, TO_ALICE, KEEP_ALIVE]) await passes(fabric, one);

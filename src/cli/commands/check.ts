@@ -1,7 +1,7 @@
 /** `ase check`: reads, proves, reports. Exit code 0: lives, 1: does not, 2: the input is wrong. */
-import { describeProblem, found } from "../../base/problem.ts";
+import { describeProblem, found, type Problem, type Result } from "../../base/problem.ts";
 import { check } from "../../check/check.ts";
-import { reportFails, type FailOn } from "../../check/finding.ts";
+import { reportFails, type FailOn, type Report } from "../../check/finding.ts";
 import { jsonReport } from "../../check/reports/json.ts";
 import { junitReport } from "../../check/reports/junit.ts";
 import { markdownReport } from "../../check/reports/markdown.ts";
@@ -19,6 +19,8 @@ export type CheckOptions = InputOptions & {
   readonly failOn: FailOn;
   readonly instances?: number;
   readonly fix: FixLanguage | "all" | "none";
+  /** Sends every counterexample for real. */
+  readonly trace?: boolean;
 };
 
 export async function checkFiles(
@@ -27,6 +29,8 @@ export async function checkFiles(
   options: CheckOptions,
 ): Ending {
   const { terminal } = session;
+  if (options.trace === true && (options.server !== true || options.output !== "text"))
+    return refuse(session, cannotTrace());
   const request = await readRequest(session, files, options);
   if (!request.ok) return refuse(session, request.problem);
   const { instances, failOn, output } = options;
@@ -54,7 +58,53 @@ export async function checkFiles(
       terminal.print(markdownReport(report.value, failOn).trimEnd());
       break;
   }
+  if (options.trace === true) {
+    const traced = await traceCounterexamples(session, report.value);
+    if (!traced.ok) return traced;
+    if (traced.value === "differs") return found(EXIT.notAsWanted);
+  }
   return found(reportFails(report.value, failOn) ? EXIT.notAsWanted : EXIT.done);
+}
+
+/** The packet of every flow that is stopped, sent through the running world. */
+async function traceCounterexamples(
+  session: Session,
+  { environments }: Report,
+): Promise<Result<"agrees" | "differs">> {
+  const stopped = environments.flatMap(({ findings }) =>
+    findings.flatMap(({ title, verdict, packet }) =>
+      verdict === "violated" && packet !== undefined && /^(tcp|udp)$/i.test(packet.protocol)
+        ? [{ title, packet }]
+        : [],
+    ),
+  );
+  const { terminal } = session;
+  const [{ withServer }, { agrees, printTrace, sendTrace }] = await Promise.all([
+    import("../session.ts"),
+    import("./trace.ts"),
+  ]);
+  if (stopped.length === 0) terminal.print("No counterexample to trace.");
+  return await withServer(session, async (client) => {
+    let all: "agrees" | "differs" = "agrees";
+    for (const { title, packet } of stopped) {
+      const { protocol, from, fromPort, to, toPort } = packet;
+      const words = `${protocol} ${from}:${fromPort} -> ${to}:${toPort}`;
+      const traced = await sendTrace(client, words);
+      if (!traced.ok) return traced;
+      terminal.print(`\n${terminal.tone("strong", `Traced: ${title}`)}`);
+      printTrace(terminal, traced.value);
+      if (!agrees(traced.value)) all = "differs";
+    }
+    return found(all);
+  });
+}
+
+function cannotTrace(): Problem {
+  return {
+    code: "WrongUse",
+    what: "--trace sends packets through the running world and prints text",
+    fix: "Use it with --server and -o text, and without files.",
+  };
 }
 
 function languagesOf({ fix }: CheckOptions): readonly FixLanguage[] {

@@ -23,6 +23,7 @@ import type { LogBook } from "./log-book.ts";
 import { probeWithin } from "./probe-within.ts";
 import type { ResolverFile } from "./mounts.ts";
 import { runCommand } from "./run-command.ts";
+import { sendTrace, StandIns } from "./send-trace.ts";
 
 export type LinuxFabricOptions = {
   readonly kernel: Kernel;
@@ -53,6 +54,7 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
   const hosts = new Map<string, HostPrograms>();
   const networks = new Map<string, Network>();
   const children = new Set<() => void>();
+  const standIns = new StandIns(kernel);
   let tags: Observed["tags"] = {};
   let internet: Internet | undefined;
   let connections: Connections = NO_CONNECTIONS;
@@ -148,6 +150,7 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
     if (before !== undefined && same(before.host, host)) return found("done");
     if (before !== undefined && !same(before.host.place, host.place)) await removeHost(host.name);
     if (!isPlatformHost(host)) {
+      standIns.makeRoom(host.place.address);
       const created = kernel.createHost(host);
       if (!created.ok) return created;
     }
@@ -253,6 +256,7 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
           })
         : probeWithin(probe, space.sockets, options.runProbe);
     },
+    trace: async (trace) => (isEnding ? declined(ending()) : sendTrace(kernel, trace, standIns)),
     run: async (at, command) => {
       if (isEnding) return declined(ending());
       const space = spaceAt(at);

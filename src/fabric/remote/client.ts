@@ -140,6 +140,7 @@ export function openRemoteFabric(socketPath: string): RemoteFabric {
       if (answer.ok) return answer.value;
       return { ok: false, elapsedMs: 0, reason: answer.problem.what };
     },
+    trace: async (trace) => flat(await ask("trace", { trace }, trace.timeoutMs + PROBE_GRACE_MS)),
     run,
     logs: async (query) => flat(await ask("logs", { query })),
     end: async () => {

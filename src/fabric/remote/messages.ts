@@ -6,10 +6,11 @@
  */
 import type { Problem, Result } from "../../base/problem.ts";
 import type { Probe, ProbeResult } from "../../blueprint/probes.ts";
+import type { Seen, Trace } from "../../blueprint/seen.ts";
 import type { Step } from "../../blueprint/steps.ts";
 import type { LogLine, LogQuery, Observed, StandingPlace } from "../fabric.ts";
 
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** What each question carries and what answers it. */
 export type Conversations = {
@@ -20,6 +21,7 @@ export type Conversations = {
     readonly answer: Result<"done">;
   };
   readonly probe: { readonly ask: { readonly probe: Probe }; readonly answer: ProbeResult };
+  readonly trace: { readonly ask: { readonly trace: Trace }; readonly answer: Result<Seen> };
   /** Answered when the command started or could not; then come its output and its end. */
   readonly run: { readonly ask: RunQuestion; readonly answer: Result<"started"> };
   readonly kill: { readonly ask: { readonly run: number }; readonly answer: "told" };
@@ -56,6 +58,7 @@ const VERBS: Readonly<Record<Verb, true>> = {
   observe: true,
   carryOut: true,
   probe: true,
+  trace: true,
   run: true,
   kill: true,
   logs: true,

@@ -99,6 +99,8 @@ function talk(socket: Socket, fabric: Fabric, options: ServeOptions): void {
         return say({ id, answer: await fabric.carryOut(ask.generation, ask.step) });
       case "probe":
         return say({ id, answer: await fabric.probe(ask.probe) });
+      case "trace":
+        return say({ id, answer: await fabric.trace(ask.trace) });
       case "logs":
         return say({ id, answer: await fabric.logs(ask.query) });
       case "run":

@@ -16,8 +16,10 @@ import {
 } from "../../blueprint/blueprint.ts";
 import type { Probe, ProbeResult } from "../../blueprint/probes.ts";
 import { same, type Step } from "../../blueprint/steps.ts";
-import { flowOf, openWalk } from "../../blueprint/walk.ts";
+import type { Seen, SeenStep, Trace } from "../../blueprint/seen.ts";
+import { flowOf, openWalk, type Walk, type WalkStep } from "../../blueprint/walk.ts";
 import type { Cidr, Ipv4 } from "../../network/prefix.ts";
+import type { IpProtocol } from "../../network/rule.ts";
 import type { Fabric, LogLine, Observed, ObservedHost } from "../fabric.ts";
 
 /** What goes wrong in a world, for tests of what follows. */
@@ -54,6 +56,7 @@ export function openSimulatedFabric(now: () => number): SimulatedFabric {
     carryOut: async (generation, step) =>
       isEnded ? declined(ended) : world.carryOut(generation, step),
     probe: async (probe) => (isEnded ? unanswered(probe) : world.probe(probe)),
+    trace: async (trace) => (isEnded ? declined(ended) : found(world.trace(trace))),
     run: async () =>
       declined({
         code: "NothingToRunIn",
@@ -158,6 +161,16 @@ class World {
         reason: `${program} at ${address}:${port} does not speak ${probe.conversation}`,
       };
     return { ok: true, elapsedMs: 0, detail: `${program} of ${host} answered` };
+  }
+
+  /** Sees what the law says. */
+  trace({ flow, standIns }: Trace): Seen {
+    const blueprint = this.#blueprint();
+    const walked = openWalk({ ...blueprint, hosts: [...blueprint.hosts, ...standIns] })(flow);
+    return {
+      steps: walked.steps.flatMap(({ gate }) => (gate === undefined ? [] : [seenAt(gate)])),
+      answer: answerOf(walked, flow.protocol),
+    };
   }
 
   setProgram(hostName: string, programName: string, state: "running" | "failed"): boolean {
@@ -317,6 +330,16 @@ function speaks(program: Program, conversation: Probe["conversation"]): boolean 
 
 function isEndpointOf(program: Program, service: Probe["conversation"] | "dns-server"): boolean {
   return program.kind === "endpoint" && program.service === service;
+}
+
+function seenAt({ at, rule }: NonNullable<WalkStep["gate"]>): SeenStep {
+  const { access, direction, group, name, priority } = rule;
+  return { kind: "rule", at, direction, rule: name, priority, group, access };
+}
+
+function answerOf({ delivered, stoppedBy }: Walk, protocol: IpProtocol): Seen["answer"] {
+  if (stoppedBy?.kind === "program") return "refused";
+  return delivered && protocol === "Tcp" ? "answered" : "nothing";
 }
 
 function unanswered({ to, timeoutMs }: Probe): ProbeResult {

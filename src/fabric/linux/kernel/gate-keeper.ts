@@ -200,6 +200,19 @@ export class GateKeeper {
     }
   }
 
+  /** At which gate a rule of the kernel stands, and for a rule of which priority. */
+  placeOf(
+    chain: string,
+    handle: bigint,
+  ): { readonly gate: Gate; readonly index: number; readonly priority: number } | undefined {
+    const standing = [...this.#standing.values()].find((one) => one.chain === chain);
+    if (standing === undefined) return undefined;
+    const { gate, index } = standing;
+    const listed = this.#netfilter.dump(this.#table.listRules(chain)).map(countedRule);
+    const comment = listed.find((one) => one.handle === handle)?.comment;
+    return comment === undefined ? undefined : { gate, index, priority: Number(comment) };
+  }
+
   /** Packets counted so far by the deny rules of a gate, by their comment. */
   counted(gate: Gate, { index }: Guarded): ReadonlyMap<string, number> {
     const chain = this.#standing.get(keyOf(gate, index))?.chain;

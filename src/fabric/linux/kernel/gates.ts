@@ -200,6 +200,14 @@ export function forgetFrom(link: number): string {
   ].join("\n");
 }
 
+/** Why a packet does not pass that a chain of the router itself drops. */
+export function closedBy(chain: string): string {
+  if (chain === "strangers") return "an answer to a flow that did not begin here";
+  if (chain === "balanced") return "a reply that went round by another path";
+  if (chain.startsWith("peer_")) return "the peering does not let its source in";
+  return "no way through the router, or a source address that is not the sender's";
+}
+
 export function addForwarder(link: string): string {
   return `add element ${TABLE} forwarders { "${link}" }`;
 }

@@ -14,6 +14,7 @@ import type {
   Network,
   Translation,
 } from "../../../blueprint/blueprint.ts";
+import type { SeenStep } from "../../../blueprint/seen.ts";
 import type { Cidr } from "../../../network/prefix.ts";
 import type { Direction } from "../../../network/rule.ts";
 import type { HostSockets } from "../../fabric.ts";
@@ -43,9 +44,16 @@ export type Kernel = {
   readonly space: (of: SpaceName) => Space | undefined;
   /** Packets that every deny rule of a network, and of its hosts, has dropped so far. */
   readonly readDenied: (networkId: string) => Result<readonly DeniedCount[]>;
+  /** Tells which gates of which routers a packet meets; a network named first comes first. */
+  readonly watch: (packet: WatchedPacket, networks: readonly string[]) => Result<Watch>;
   /** Forgets everything; the namespaces go when nothing runs in them any more. */
   readonly close: () => void;
 };
+
+/** Known by its protocol and the sender's port. */
+export type WatchedPacket = { readonly protocol: "Tcp" | "Udp"; readonly fromPort: number };
+
+export type Watch = { readonly read: () => readonly SeenStep[]; readonly close: () => void };
 
 export type SpaceName =
   /** With an address: connections and datagrams begin there unless they say otherwise. */

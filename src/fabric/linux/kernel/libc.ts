@@ -157,6 +157,18 @@ export function netlinkSocket(protocol: number): number {
   return fd;
 }
 
+/** Makes a netlink socket hear what is told to a group; without a name of its own it would not. */
+export function joinGroup(fd: number, group: number): void {
+  const anyName = Buffer.alloc(12);
+  anyName.writeUInt16LE(AF_NETLINK);
+  checked("bind", bindCall(fd, anyName, anyName.length) as number);
+  const SOL_NETLINK = 270;
+  const ADD_MEMBERSHIP = 1;
+  const value = Buffer.alloc(4);
+  value.writeInt32LE(group);
+  checked("setsockopt", setsockopt(fd, SOL_NETLINK, ADD_MEMBERSHIP, value, 4) as number);
+}
+
 export function send(fd: number, bytes: Buffer): void {
   checked("send", Number(sendCall(fd, bytes, bytes.length, 0)));
 }

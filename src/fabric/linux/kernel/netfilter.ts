@@ -5,7 +5,7 @@
  */
 import { closeSync } from "node:fs";
 
-import { netlinkSocket, receiveWaiting, send, SystemCallError } from "./libc.ts";
+import { joinGroup, netlinkSocket, receiveWaiting, send, SystemCallError } from "./libc.ts";
 import { NetlinkWriter, NLMSG_DONE, NLMSG_ERROR } from "./netlink-writer.ts";
 
 const NETLINK_NETFILTER = 12;
@@ -21,6 +21,8 @@ const ATTRIBUTES_AT = HEADER + 4;
 export const MOST_BYTES = 190_000;
 
 const MOST_ATTEMPTS = 5;
+
+export type Heard = { readonly type: number; readonly body: Buffer };
 
 export class NetfilterSocket {
   readonly #fd: number;
@@ -87,6 +89,35 @@ export class NetfilterSocket {
         if (type === NLMSG_DONE) return answers;
         if (type === NLMSG_ERROR) throw errorAt(this.#answer, at);
         answers.push(Buffer.from(this.#answer.subarray(at + ATTRIBUTES_AT, at + size)));
+        at += (size + 3) & ~3;
+      }
+    }
+  }
+
+  /** From now on the socket hears what the kernel tells this group; read it with `heard`. */
+  listen(group: number): void {
+    joinGroup(this.#fd, group);
+  }
+
+  /** What was told since the last call: type and attributes of every message, and what was lost. */
+  heard(): { readonly messages: readonly Heard[]; readonly isLossy: boolean } {
+    const messages: Heard[] = [];
+    let isLossy = false;
+    for (;;) {
+      let length: number | undefined;
+      try {
+        length = receiveWaiting(this.#fd, this.#answer);
+      } catch (thrown) {
+        if (!(thrown instanceof SystemCallError) || thrown.code !== "ENOBUFS") throw thrown;
+        isLossy = true;
+        continue;
+      }
+      if (length === undefined) return { messages, isLossy };
+      for (let at = 0; at + ATTRIBUTES_AT <= length;) {
+        const size = Math.max(ATTRIBUTES_AT, this.#answer.readUInt32LE(at));
+        const type = this.#answer.readUInt16LE(at + 4);
+        const body = Buffer.from(this.#answer.subarray(at + ATTRIBUTES_AT, at + size));
+        messages.push({ type, body });
         at += (size + 3) & ~3;
       }
     }

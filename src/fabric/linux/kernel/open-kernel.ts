@@ -7,12 +7,13 @@ import type { Connections, Host, Internet, Network } from "../../../blueprint/bl
 import { declined, found, problemOf, type Result } from "../../../base/problem.ts";
 import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
 import type { Cidr, Ipv4 } from "../../../network/prefix.ts";
-import type { Kernel, Space } from "./kernel.ts";
+import type { Kernel, Space, Watch, WatchedPacket } from "./kernel.ts";
 import { currentNamespace, type Namespace } from "./libc.ts";
 import { Wiring } from "./connections.ts";
 import { Rtnetlink } from "./netlink.ts";
 import { NetworkRouter } from "./router.ts";
 import { spaceOf } from "./space.ts";
+import type { RouterWatch } from "./trace.ts";
 import { applySettings } from "./sysctl.ts";
 
 export function openKernel(): Result<Kernel> {
@@ -36,6 +37,7 @@ function kernelOver(world: World): Kernel {
     removeHost: (name) => attempt("remove a host", name, () => world.removeHost(name)),
     space: (of) => world.space(of),
     readDenied: (id) => attempt("read counters", id, () => world.router(id).readDenied()),
+    watch: (packet, networks) => attempt("watch a packet", "", () => world.watch(packet, networks)),
     close: () => world.close(),
   };
 }
@@ -162,6 +164,23 @@ class World {
       case "load-balancer":
         return this.#routers.get(of.network)?.platform;
     }
+  }
+
+  watch(packet: WatchedPacket, networks: readonly string[]): Watch {
+    const rank = (id: string) => {
+      const at = networks.indexOf(id);
+      return at === -1 ? networks.length : at;
+    };
+    const routers = [...this.#routers].toSorted(([one], [other]) => rank(one) - rank(other));
+    const watches: RouterWatch[] = [];
+    const close = () => watches.forEach((watch) => watch.close());
+    try {
+      for (const [, router] of routers) watches.push(router.watch(packet));
+    } catch (thrown) {
+      close();
+      throw thrown;
+    }
+    return { read: () => watches.flatMap((watch) => watch.read()), close };
   }
 
   #find(name: string): { readonly host: Host; readonly space: Space } | undefined {

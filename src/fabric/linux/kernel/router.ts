@@ -26,7 +26,8 @@ import { spaceOf } from "./space.ts";
 import { RoutingTables, type Ways } from "./tables.ts";
 import { applySettings, trackStrictly, trustOwnRules } from "./sysctl.ts";
 import { tagsNamed, type Tags } from "./tags.ts";
-import type { DeniedCount, Space } from "./kernel.ts";
+import { RouterWatch } from "./trace.ts";
+import type { DeniedCount, Space, WatchedPacket } from "./kernel.ts";
 
 /** Indexes of links are chosen, so that nobody has to look them up. */
 const WORLD_LINK_BASE = 1_000;
@@ -416,6 +417,41 @@ export class NetworkRouter {
 
   readDenied(): readonly DeniedCount[] {
     return readDenied(this.#keeper, this.#guarded());
+  }
+
+  /** Tells which gates a packet meets here, until it is closed. */
+  watch(packet: WatchedPacket): RouterWatch {
+    const told = {
+      network: this.#network?.name ?? "",
+      ruleOf: (chain: string, handle: bigint) => this.#ruleOf(chain, handle),
+      behind: (link: number) => this.#behind(link),
+    };
+    return new RouterWatch({ namespace: this.#router, home: this.#home }, told, packet);
+  }
+
+  #ruleOf(chain: string, handle: bigint) {
+    const place = this.#keeper.placeOf(chain, handle);
+    if (place === undefined) return undefined;
+    const { gate, index, priority } = place;
+    const one = this.#guarded().find(
+      (guarded) => guarded.index === index && guarded.gates.includes(gate),
+    );
+    const rule = one && gates.rulesAt(gate, one).find((rule_) => rule_.priority === priority);
+    if (one === undefined || rule === undefined) return undefined;
+    const subnet = this.#network?.subnets.find(({ id }) => id === one.name);
+    return { at: subnet?.name ?? one.name, rule };
+  }
+
+  #behind(link: number): { readonly by: string; readonly address?: string } {
+    if (link === FIRST_LINK) return { by: "the edge" };
+    if (link === this.beyond.gateway) return { by: "the gateway" };
+    const attached = [...this.#hosts.values()].find((one) => one.link === link);
+    if (attached !== undefined)
+      return { by: attached.host.name, address: attached.host.place.address };
+    const [peer] = [...this.beyond.peers].find(([, at]) => at === link) ?? [];
+    if (peer !== undefined) return { by: `the peer ${peer.split("/").at(-1) ?? peer}` };
+    const [appliance] = [...this.beyond.appliances].find(([, one]) => one.link === link) ?? [];
+    return { by: appliance === undefined ? `link ${link}` : `the appliance ${appliance}` };
   }
 
   close(): void {

@@ -62,13 +62,15 @@ async function listenOn(inside: Inside, server: Server, at: At): Promise<Result<
 
 async function connectTo(
   inside: Inside,
-  to: At & { readonly localAddress?: string; readonly timeoutMs: number },
+  to: At & Pick<Parameters<HostSockets["connect"]>[0], "localAddress" | "localPort" | "timeoutMs">,
 ): Promise<Result<Socket>> {
   const what = `connect to ${to.address}:${to.port}`;
   let socket: Socket;
   try {
     const bindTo =
-      to.localAddress === undefined ? undefined : { address: to.localAddress, port: 0 };
+      to.localAddress === undefined
+        ? undefined
+        : { address: to.localAddress, port: to.localPort ?? 0 };
     const fd = inside(() => tcpSocket(bindTo));
     // Unconnected: reading begins with the connection, not before.
     socket = new Socket({ fd, readable: true, writable: true, manualStart: true } as {
