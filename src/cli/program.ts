@@ -352,7 +352,7 @@ function addLooking(program: Command, session: Session, end: End): void {
       examples(
         ['ase trace "tcp internet -> vip:443"', "as a client outside"],
         [
-          'ase trace "tcp demo-worker-0 -> 10.1.2.4:1433"',
+          'ase trace "tcp demo-worker-0 -> 10.1.2.4:8000"',
           "from a host, an address, vnet/NAME, onprem, management, load-balancer",
         ],
       ) + "\nExit codes: 0 law and packet agree, 1 they differ, 2 wrong use or input.",
