@@ -106,6 +106,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   ContentTooLarge: 413,
   DeploymentCannotBeCancelled: 409,
   InternalServerError: 500,
+  NetworkInterfaceOfPlatform: 409,
   OperationCanceled: 409,
   PrincipalNotFound: 400,
   StoreUnwritable: 503,

@@ -16,6 +16,7 @@ import { authorizationRoutes } from "./authorization.ts";
 import { deploymentRoutes } from "./deployments.ts";
 import { environmentRoutes } from "./environments.ts";
 import { graphRoutes } from "./graph.ts";
+import { hostCardRoutes } from "./host-cards.ts";
 import { limited, type Limits, USUAL_LIMITS } from "./limits.ts";
 import { metadataRoutes } from "./metadata.ts";
 import { moveRoutes } from "./moves.ts";
@@ -26,6 +27,7 @@ import { signInRoutes } from "./sign-in.ts";
 import { siteRoutes } from "./sites.ts";
 import { subscriptionRoutes } from "./subscriptions.ts";
 import { tagRoutes } from "./tags.ts";
+import { watcherRoutes } from "./watchers.ts";
 import { webRoutes } from "./web.ts";
 
 export type ApiOptions = {
@@ -71,6 +73,8 @@ export function createApi(options: ApiOptions): Hono {
   app.route("/", environmentRoutes(plane));
   app.route("/", siteRoutes(plane, options));
   app.route("/", webRoutes(plane));
+  app.route("/", hostCardRoutes(plane));
+  app.route("/", watcherRoutes(plane));
   app.route("/", resourceRoutes(plane, identity));
   app.notFound((context) => refuse(context, unknownPath(context)));
   app.onError((thrown, context) => {

@@ -8,7 +8,8 @@ import { isJsonArray, type JsonObject, property } from "../arm/json.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
 import { bodyOfProblem } from "../control/error-body.ts";
 import type { ControlEvent, ControlPlane, RunRequest } from "../control/control-plane.ts";
-import { answer, refuse, sent } from "./answer.ts";
+import { answer, page, refuse, sent } from "./answer.ts";
+import { effectiveGroups } from "./host-cards.ts";
 import { bodyOf, query } from "./request.ts";
 
 const LONGEST_WAIT_S = 60;
@@ -42,6 +43,7 @@ export function ownRoutes(plane: ControlPlane, version: string): Hono {
       const turned = await plane.world.turnEndpoint(context.req.param("name"), to);
       return answer(context, turned, () => context.json({ state: to }));
     });
+  routes.get("/rules", (context) => rulesAt(context, plane));
   routes.post("/trace", (context) => trace(context, plane));
   routes.post("/exec", (context) => execute(context, plane));
   return routes;
@@ -78,6 +80,20 @@ async function logs(context: Context, plane: ControlPlane): Promise<Response> {
     ...text("environment"),
   });
   return answer(context, listed, (value) => context.json({ value }));
+}
+
+function rulesAt(context: Context, plane: ControlPlane): Response {
+  const at = (query(context, "at") ?? "").toLowerCase();
+  const blueprint = plane.world.blueprint();
+  const host = blueprint?.hosts.find(({ name }) => name === at);
+  if (blueprint === undefined || host?.place.kind !== "subnet")
+    return refuse(context, {
+      code: "NoRulesThere",
+      what: `"${at}" is no host of a subnet, and no group guards it`,
+      fix: "Name a host of a subnet; `ase hosts` lists them.",
+      where: at,
+    });
+  return page(context, effectiveGroups(blueprint, host, plane));
 }
 
 async function trace(context: Context, plane: ControlPlane): Promise<Response> {

@@ -4,7 +4,7 @@
 import type { Context } from "hono";
 
 import { parseResourceId, type ResourceId } from "../arm/ids.ts";
-import { type JsonObject, readJsonObject } from "../arm/json.ts";
+import { type JsonObject, type JsonValue, propertyAt, readJsonObject } from "../arm/json.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
 
 /** Azure's own limit for a request is 4 MB. */
@@ -126,4 +126,10 @@ async function textOf(context: Context): Promise<Result<string>> {
     chunks.push(chunk);
   }
   return found(Buffer.concat(chunks).toString("utf8"));
+}
+
+/** A text or number of a body as text; empty where there is none. */
+export function wordAt(value: JsonValue | undefined, ...path: readonly string[]): string {
+  const read = propertyAt(value, ...path);
+  return typeof read === "string" || typeof read === "number" ? String(read) : "";
 }

@@ -23,6 +23,7 @@ export const logs = later(async () => (await import("./commands/act.ts")).logs);
 export const operations = later(async () => (await import("./commands/operations.ts")).operations);
 export const rest = later(async () => (await import("./commands/act.ts")).rest);
 export const routes = later(async () => (await import("./commands/routes.ts")).routes);
+export const rules = later(async () => (await import("./commands/rules.ts")).rules);
 export const status = later(async () => (await import("./commands/listings.ts")).status);
 export const trace = later(async () => (await import("./commands/trace.ts")).trace);
 export const turnEndpoint = later(async () => (await import("./commands/act.ts")).turnEndpoint);

@@ -25,6 +25,7 @@ import {
   operations,
   rest,
   routes,
+  rules,
   status,
   trace,
   turnEndpoint,
@@ -341,6 +342,15 @@ function addLooking(program: Command, session: Session, end: End): void {
     )
     .action((place: string, options: Parameters<typeof routes>[2]) =>
       end(routes(session, place, options)),
+    );
+  program
+    .command("rules")
+    .description("effective security rules of a host, of all groups that guard it")
+    .argument("<host>", "the name of a host")
+    .addOption(outputOption())
+    .addHelpText("after", examples(["ase rules demo-front-end-0", "default rules included"]))
+    .action((place: string, options: Parameters<typeof rules>[2]) =>
+      end(rules(session, place, options)),
     );
   program
     .command("trace")

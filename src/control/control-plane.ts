@@ -5,7 +5,9 @@
  * is what the loop knows and can do. Status is computed by whoever implements this, never stored.
  */
 import type { EffectiveRoute } from "../blueprint/effective-routes.ts";
-import type { Comparison } from "../blueprint/seen.ts";
+import type { Blueprint } from "../blueprint/blueprint.ts";
+import type { Comparison, Seen } from "../blueprint/seen.ts";
+import type { Decider } from "../blueprint/walk.ts";
 import type { JsonObject } from "../arm/json.ts";
 import type { Problem, Result } from "../base/problem.ts";
 import type { LogLine, LogQuery } from "../fabric/fabric.ts";
@@ -64,6 +66,8 @@ export type World = {
   readonly routesAt: (place: string) => Result<readonly EffectiveRoute[]>;
   /** Sends a packet for real: what the law says and what was seen. `tcp demo-worker-0 -> vip:443` */
   readonly trace: (words: string) => Promise<Result<TraceView>>;
+  /** What stands, as the last turn left it; undefined before the first. */
+  readonly blueprint: () => Blueprint | undefined;
   readonly run: (request: RunRequest) => Promise<Result<Running>>;
   /** Operations in progress, with their place in the queue and how far they are. */
   readonly operations: () => readonly JsonObject[];
@@ -143,6 +147,9 @@ export type WorldView = {
 export type TraceView = Comparison & {
   /** As it was sent: `Tcp 10.1.2.4:53112 -> 10.1.1.5:454`. */
   readonly packet: string;
+  readonly answer: Seen["answer"];
+  /** Who stops it by the law. */
+  readonly stoppedBy?: Decider;
   /** What was asked for and sent otherwise, and who stood there for the trace only. */
   readonly notes: readonly string[];
 };

@@ -43,10 +43,14 @@ export async function tracePacket(
   });
   if (!seen.ok) return seen;
   const from = planned.value.source;
+  const walked = walk(whole, flow);
+  const { stoppedBy } = walked;
   return found({
     packet: describePacket({ ...flow, from }),
     notes: [...notes, ...standIns.map(({ place }) => `${place.address}: ${STOOD_IN}`)],
-    ...compare(walk(whole, flow), seen.value, flow.protocol),
+    answer: seen.value.answer,
+    ...(stoppedBy === undefined ? {} : { stoppedBy }),
+    ...compare(walked, seen.value, flow.protocol),
   });
 }
 

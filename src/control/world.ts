@@ -84,6 +84,7 @@ export function openWorld(options: WorldOptions): World {
       );
     },
     routesAt: (at) => routesAt(state().blueprint, at),
+    blueprint: () => state().blueprint,
     trace: (words) => tracePacket(words, state().blueprint, fabric),
     run: async ({ at, argv, input, onOutput }: RunRequest) => {
       const place = placeOf(state().blueprint, at);

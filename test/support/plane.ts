@@ -198,8 +198,17 @@ function worldOf(world: TestWorld): World {
     look: async () => found({ generation: 1, hosts: [], places: ["internet"] }),
     logs: async ({ lines, site }) =>
       found([{ time: 1, host: "h", program: site ?? "p", stream: "stdout", text: `${lines}` }]),
+    blueprint: () => undefined,
     trace: async (words) =>
-      found({ packet: words, agrees: true, rows: [], notes: [], law: "arrives", seen: "arrived" }),
+      found({
+        answer: "answered",
+        packet: words,
+        agrees: true,
+        rows: [],
+        notes: [],
+        law: "arrives",
+        seen: "arrived",
+      }),
     run: async ({ argv, at, onOutput }) => {
       if (at !== "internet") return declined(noPlace(at));
       onOutput("stdout", argv.join(" "));

@@ -96,3 +96,82 @@ describe("a traced packet", () => {
     ).toBe("TraceNotPossible");
   });
 });
+
+describe("Network Watcher", () => {
+  const compute = (name: string) =>
+    world.network("").replace("Microsoft.Network/", `Microsoft.Compute/virtualMachines/${name}`);
+  const watcher = (action: string) => world.network(`networkWatchers/watcher/${action}`);
+  beforeAll(() =>
+    world.arm("PUT", world.network("networkWatchers/watcher"), { location: "local" }),
+  );
+
+  test("finds the environment's hosts as interfaces and machines that nobody may change", async () => {
+    const card = await world.arm("GET", world.network("networkInterfaces/demo-front-end-0"));
+    expect(card.properties.ipConfigurations[0].properties).toMatchObject({
+      privateIPAddress: "10.1.1.4",
+      subnet: { id: expect.stringContaining("/subnets/environment") },
+    });
+    const machine = await world.arm("GET", compute("demo-front-end-0"));
+    expect(machine.properties.networkProfile.networkInterfaces[0].id).toBe(card.id);
+    const all = await world.arm("GET", world.network("networkInterfaces"));
+    expect(all.value.map(({ name }: Loose) => name)).toContain("demo-management-0");
+    expect((await world.refused("DELETE", card.id)).code).toBe("NetworkInterfaceOfPlatform");
+  });
+
+  test("verifies a flow, and names the rule as Azure spells it", async () => {
+    const verify = (remote: string) =>
+      world.arm("POST", watcher("ipFlowVerify"), {
+        targetResourceId: compute("demo-management-0"),
+        ...{ direction: "Inbound", protocol: "TCP", localPort: "454", remotePort: "60000" },
+        ...{ localIPAddress: "10.1.1.10", remoteIPAddress: remote },
+      });
+    expect(await verify("203.0.113.1")).toEqual({
+      access: "Deny",
+      ruleName: "defaultSecurityRules/DenyAllInBound",
+    });
+    expect(await verify("13.75.127.117")).toEqual({
+      access: "Allow",
+      ruleName: "securityRules/Inbound-management",
+    });
+  });
+
+  test("tells the next hop, effective routes and groups", async () => {
+    const hop = await world.arm("POST", watcher("nextHop"), {
+      targetResourceId: compute("demo-front-end-0"),
+      ...{ sourceIPAddress: "10.1.1.4", destinationIPAddress: "10.1.2.4" },
+    });
+    expect(hop).toEqual({ nextHopType: "VnetLocal", routeTableId: "System Route" });
+    const card = world.network("networkInterfaces/demo-front-end-0");
+    const routes = await world.arm("POST", `${card}/effectiveRouteTable`);
+    expect(routes.value).toContainEqual(
+      expect.objectContaining({ addressPrefix: ["10.1.0.0/16"], nextHopType: "VnetLocal" }),
+    );
+    const groups = await world.arm("POST", `${card}/effectiveNetworkSecurityGroups`);
+    expect(groups.value[0].effectiveSecurityRules.at(-1)).toMatchObject({
+      name: "defaultSecurityRules/DenyAllOutBound",
+      ...{ protocol: "All", destinationPortRange: "0-65535", priority: 65_500 },
+    });
+  });
+
+  test("checks connectivity with a packet, and says what is in the way", async () => {
+    const check = (address: string, port: number) =>
+      world.arm("POST", watcher("connectivityCheck"), {
+        source: { resourceId: compute("demo-management-0") },
+        destination: { address, port },
+      });
+    expect(await check("4.144.9.1", 1433)).toMatchObject({ connectionStatus: "Reachable" });
+    const cut = await check("10.1.1.6", 3389);
+    expect(cut.connectionStatus).toBe("Unreachable");
+    const lost = await check("nowhere.example", 80);
+    expect(lost.hops[0].issues[0].type).toBe("DnsResolution");
+  });
+
+  test("draws what belongs to what", async () => {
+    const drawn = await world.arm("POST", watcher("topology"), {
+      targetResourceGroupName: "world",
+    });
+    expect(drawn.resources.map(({ name }: Loose) => name)).toEqual(
+      expect.arrayContaining(["demo-vnet", "environment", "demo-nsg", "demo-front-end-0"]),
+    );
+  });
+});
