@@ -23,6 +23,7 @@ import { found, type Problem, type Result } from "./base/problem.ts";
 import { openAccount } from "./control/account.ts";
 import type { ControlEvent, World } from "./control/control-plane.ts";
 import { FactBook } from "./control/facts.ts";
+import { FlowLogs } from "./control/flow-logs.ts";
 import { Loop } from "./control/loop.ts";
 import { openControlPlane } from "./control/open-control-plane.ts";
 import { forgetRemovedSites, openWorld } from "./control/world.ts";
@@ -114,7 +115,16 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
     suspendAfterMs: options.suspendAfterMs ?? SUSPEND_AFTER_MS,
     report,
   });
+  const flowLogs = new FlowLogs({
+    store,
+    fabric: fabric.value.fabric,
+    folder: join(home, "flow-logs"),
+    blueprint: () => loop.state().blueprint,
+    now,
+    onDefect,
+  });
   const world: World = openWorld({
+    flowLogs,
     store,
     fabric: fabric.value.fabric,
     loop: () => loop,
@@ -151,6 +161,7 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
   });
   if (!server.ok) return server;
   loop.start();
+  flowLogs.start();
   plane.resume();
   await forgetRemovedSites(store, facts);
   writeWhole(join(home, "run", "control.json"), {
@@ -164,7 +175,7 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
   const stop = async (problem?: Problem) => {
     if (problem !== undefined) log.error({ problem }, "the world is gone");
     await server.value.close();
-    await Promise.all([loop.stop(), plane.stop()]);
+    await Promise.all([loop.stop(), plane.stop(), flowLogs.stop()]);
     store.close();
     process.exit(problem === undefined ? 0 : 1);
   };

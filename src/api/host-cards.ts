@@ -12,6 +12,7 @@ import { declined, found, type Problem, type Result } from "../base/problem.ts";
 import type { Blueprint, Host } from "../blueprint/blueprint.ts";
 import { effectiveRoutesOf } from "../blueprint/effective-routes.ts";
 import { effectiveRule, groupsOf } from "../blueprint/effective-rules.ts";
+import { macOfAddress } from "../control/flow-log-record.ts";
 import { notFound } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
 import { page, refuse, sent } from "./answer.ts";
@@ -182,7 +183,7 @@ export function cardOf(plane: ControlPlane, host: Host): JsonObject {
       primary: true,
       enableIPForwarding: host.forwards,
       enableAcceleratedNetworking: false,
-      macAddress: macOf(place.address),
+      macAddress: macOfAddress(place.address),
       dnsSettings: { dnsServers: host.dnsServers ?? [], appliedDnsServers: [] },
       virtualMachine: { id: machineId(plane, host) },
       ipConfigurations: [
@@ -217,12 +218,6 @@ function machineOf(plane: ControlPlane, host: Host): JsonObject {
       },
     },
   };
-}
-
-/** Made of the address, as flow logs spell it: all links here bear one and the same. */
-export function macOf(address: string): string {
-  const bytes = address.split(".").map((part) => Number(part).toString(16).padStart(2, "0"));
-  return ["02", "00", ...bytes].join("").toUpperCase();
 }
 
 function ofPlatform(host: Host): Problem {

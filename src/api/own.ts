@@ -44,6 +44,12 @@ export function ownRoutes(plane: ControlPlane, version: string): Hono {
       return answer(context, turned, () => context.json({ state: to }));
     });
   routes.get("/rules", (context) => rulesAt(context, plane));
+  routes.get("/flows", (context) => context.json({ value: plane.world.flows() }));
+  routes.get("/flows/lines", async (context) => {
+    const after = countOf(context, "after", { usual: 0, most: Number.MAX_SAFE_INTEGER });
+    if (!after.ok) return refuse(context, after.problem);
+    return answer(context, await plane.world.flowLines(after.value), (told) => context.json(told));
+  });
   routes.post("/trace", (context) => trace(context, plane));
   routes.post("/exec", (context) => execute(context, plane));
   return routes;

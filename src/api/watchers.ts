@@ -6,11 +6,18 @@
  */
 import { type Context, Hono } from "hono";
 
-import { keyOf, parseResourceId } from "../arm/ids.ts";
-import { isJsonArray, type JsonObject, type JsonValue, propertyAt } from "../arm/json.ts";
+import { childOf, keyOf, parseResourceId } from "../arm/ids.ts";
+import {
+  isJsonArray,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  propertyAt,
+} from "../arm/json.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
 import type { Blueprint, Host } from "../blueprint/blueprint.ts";
 import { effectiveName, subnetOfHost, verifyIpFlow } from "../blueprint/effective-rules.ts";
+import { FLOW_LOG_TYPE } from "../blueprint/flow-logs.ts";
 import type { Decider } from "../blueprint/walk.ts";
 import { notFound } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
@@ -21,6 +28,7 @@ import { selectRoute } from "../network/select-route.ts";
 import { answer, refuse, sent } from "./answer.ts";
 import { effectiveGroups, machineId, standingHost, cardId } from "./host-cards.ts";
 import { bodyOf, idInPath, segmentCount, wordAt } from "./request.ts";
+import { listOf } from "./resources.ts";
 import { topologyOf } from "./watched-topology.ts";
 
 const WATCHER =
@@ -44,6 +52,8 @@ export function watcherRoutes(plane: ControlPlane): Hono {
   at("connectivitycheck", connectivityCheck);
   at("networkconfigurationdiagnostic", configurationDiagnostic);
   at("topology", topologyOf);
+  routes.post(`${WATCHER}/configureflowlog`, (context) => flowLog(context, plane, "configure"));
+  routes.post(`${WATCHER}/queryflowlogstatus`, (context) => flowLog(context, plane, "query"));
   return routes;
 }
 
@@ -51,6 +61,44 @@ function watcherMissing(context: Context, plane: ControlPlane): Problem | undefi
   const id = idInPath(context, segmentCount(context) - 1);
   if (!id.ok) return id.problem;
   return plane.resources.get(keyOf(id.value)) === undefined ? notFound(id.value) : undefined;
+}
+
+/** A group's flow log by the older calls: it is a resource of the watcher either way. */
+async function flowLog(
+  context: Context,
+  plane: ControlPlane,
+  how: "configure" | "query",
+): Promise<Response> {
+  const watcher = idInPath(context, segmentCount(context) - 1);
+  if (!watcher.ok) return refuse(context, watcher.problem);
+  const body = await bodyOf(context);
+  if (!body.ok) return refuse(context, body.problem);
+  const group = wordAt(body.value, "targetResourceId");
+  const logs = listOf(plane, `${keyOf(watcher.value)}/`, FLOW_LOG_TYPE);
+  const known = logs.find(
+    (log) => wordAt(log, "properties", "targetResourceId").toLowerCase() === group.toLowerCase(),
+  );
+  const shown = (properties: JsonValue | undefined) =>
+    sent(context, {
+      targetResourceId: group,
+      properties: {
+        storageId: wordAt(properties, "storageId"),
+        enabled: properties !== undefined && propertyAt(properties, "enabled") !== false,
+        retentionPolicy: propertyAt(properties, "retentionPolicy") ?? { days: 0, enabled: false },
+        format: { type: "JSON", version: 2 },
+      },
+    });
+  if (how === "query") return shown(known?.["properties"]);
+  const name = wordAt(known, "name") || `${group.split("/").at(-1) ?? "group"}-flowlog`;
+  const properties = propertyAt(body.value, "properties");
+  const written = plane.resources.put({
+    id: childOf(watcher.value, "flowLogs", name),
+    body: {
+      location: plane.account.location,
+      properties: { ...(isJsonObject(properties) ? properties : {}), targetResourceId: group },
+    },
+  });
+  return answer(context, written, () => shown(properties));
 }
 
 function ipFlowVerify(plane: ControlPlane, body: JsonObject): Answered {

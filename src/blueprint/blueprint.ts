@@ -90,6 +90,8 @@ export type Network = {
   readonly routes: readonly Route[];
   readonly subnets: readonly Subnet[];
   readonly publicAddresses: readonly PublicAddress[];
+  /** Ids of the groups whose flows are logged; absent: of none. */
+  readonly loggedGroups?: readonly string[];
   readonly translations: readonly Translation[];
 };
 

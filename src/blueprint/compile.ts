@@ -4,6 +4,7 @@
  * Pure: the same declared resources and the same ledger give the same blueprint. An environment
  * that cannot be laid out is reported and left out; the others are compiled all the same.
  */
+import { loggedGroups } from "./flow-logs.ts";
 import { keyOf } from "../arm/ids.ts";
 import { isJsonArray, propertyAt, type JsonObject } from "../arm/json.ts";
 import type { ResourceOf } from "../arm/resources.ts";
@@ -68,6 +69,8 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
       problems[environment.key] = compiled.problem;
       return [];
     });
+  const groups = loggedGroups(declared);
+  const logged = groups.length === 0 ? {} : { loggedGroups: groups };
   const inNetwork = (key: string, subnet: string) => subnet.startsWith(`${key}/subnets/`);
   const full: readonly Network[] = networks.map(({ key, ...network }) => {
     const own = environments.filter(({ subnet }) => inNetwork(key, subnet));
@@ -80,7 +83,7 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
     const translations: readonly Translation[] = own.flatMap(
       (environment) => environment.translations,
     );
-    return { ...network, publicAddresses, translations };
+    return { ...network, ...logged, publicAddresses, translations };
   });
   const machineHosts = machines.map(({ host, group }) => ({
     ...host,

@@ -38,12 +38,14 @@ export type Decider = {
   readonly sentence: string;
 };
 
+type Packet4 = Packet & { readonly from: Ipv4; readonly to: Ipv4 };
+
 export type WalkStep = {
   readonly at: string;
   readonly what: string;
   readonly decidedBy?: Decider;
   /** At a gate: where it stands (name of a subnet or host), the rule, and the packet it saw. */
-  readonly gate?: { readonly at: string; readonly rule: SecurityRule; readonly packet: Packet };
+  readonly gate?: { readonly at: string; readonly rule: SecurityRule; readonly packet: Packet4 };
 };
 
 export type Walk = {
@@ -453,13 +455,18 @@ class Walker {
     return this.#gate(subnet, host, "Inbound", packet);
   }
 
-  #packet(from: Ipv4, to: Ipv4, toPort: number): Packet {
+  #packet(from: Ipv4, to: Ipv4, toPort: number): Packet4 {
     const { protocol, fromPort } = this.#flow;
     return { from, to, protocol, fromPort, toPort };
   }
 
   /** @param at where the rules stand: the subnet itself, or a host of it */
-  #gate(subnet: Subnet, at: Subnet | Host, direction: Direction, packet: Packet): Walk | undefined {
+  #gate(
+    subnet: Subnet,
+    at: Subnet | Host,
+    direction: Direction,
+    packet: Packet4,
+  ): Walk | undefined {
     if (at.rules === undefined) return undefined;
     const evaluate =
       this.#gates.get(at) ??

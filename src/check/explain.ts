@@ -47,6 +47,12 @@ const CLIENT_PORT = 50_000;
 export function explain(words: string, request: CheckRequest): Result<Explanation> {
   const parsed = parsePacketWords(words);
   if (!parsed.ok) return parsed;
+  const opened = openExplain(request);
+  return opened.ok ? opened.value(words) : opened;
+}
+
+/** For many packets through one network. */
+export function openExplain(request: CheckRequest): Result<(words: string) => Result<Explanation>> {
   const chosen = subjectsOf(request.resources, request);
   if (!chosen.ok) return chosen;
   const [subject] = chosen.value.subjects;
@@ -54,6 +60,17 @@ export function explain(words: string, request: CheckRequest): Result<Explanatio
   const whole = { ...request, resources: chosen.value.resources };
   const { blueprint } = compile(wantedOf(whole), EMPTY_LEDGER, 1);
   const ground = groundOf(subject, whole, blueprint);
+  return found((words) => explainIn(words, request, blueprint, ground));
+}
+
+function explainIn(
+  words: string,
+  request: CheckRequest,
+  blueprint: Blueprint,
+  ground: ReturnType<typeof groundOf>,
+): Result<Explanation> {
+  const parsed = parsePacketWords(words);
+  if (!parsed.ok) return parsed;
   const lookUp = (name: string) => addressOf(name, ground.subnet, ground.translations, blueprint);
   const [from, to] = [lookUp(parsed.value.from), lookUp(parsed.value.to)];
   if (!from.ok) return from;

@@ -17,6 +17,7 @@ export const exec = later(async () => (await import("./commands/act.ts")).exec);
 export const explainPacket = later(
   async () => (await import("./commands/explain.ts")).explainPacket,
 );
+export const flows = later(async () => (await import("./commands/flows.ts")).flows);
 export const hosts = later(async () => (await import("./commands/listings.ts")).hosts);
 export const listApps = later(async () => (await import("./commands/listings.ts")).listApps);
 export const logs = later(async () => (await import("./commands/act.ts")).logs);

@@ -19,6 +19,7 @@ import {
   events,
   exec,
   explainPacket,
+  flows,
   hosts,
   listApps,
   logs,
@@ -152,15 +153,20 @@ function addChecking(program: Command, session: Session, end: End): void {
     );
   withInputs(program.command("diff"))
     .description("flows gained and lost between two states of a network, over all packets")
-    .argument("<old>", "a file or folder, as for check")
-    .argument("<new>", "the same after the change")
+    .argument("<old>", "a file or folder, as for check; with --server alone: the change")
+    .argument("[new]", "the same after the change")
     .addOption(proseOption())
     .addHelpText(
       "after",
-      examples(["ase diff nsg-before/ nsg-after/", "two folders with the files of each state"]) +
-        "\nExit codes: 0 nothing changes, 1 something does, 2 wrong use or input.",
+      examples(
+        ["ase diff nsg-before/ nsg-after/", "two folders with the files of each state"],
+        [
+          "ase diff --server new.json --resource-group demo",
+          "rehearse a change: which flows of the flow logs it would cut (exit code 1)",
+        ],
+      ) + "\nExit codes: 0 nothing changes, 1 something does, 2 wrong use or input.",
     )
-    .action((old: string, now: string, options: DiffOptions) =>
+    .action((old: string, now: string | undefined, options: DiffOptions) =>
       end(diffNetworks(session, [old, now], options)),
     );
   withInputs(program.command("explain"))
@@ -352,6 +358,19 @@ function addLooking(program: Command, session: Session, end: End): void {
     .action((place: string, options: Parameters<typeof rules>[2]) =>
       end(rules(session, place, options)),
     );
+  program
+    .command("flows")
+    .description("flows that the flow logs saw: how often, last when, by which rule")
+    .option("-f, --follow", "show each line as it comes", false)
+    .addOption(outputOption())
+    .addHelpText(
+      "after",
+      examples(
+        ["ase flows", "summed up"],
+        ["ase flows --follow", "began (B), went on (C), ended (E)"],
+      ),
+    )
+    .action((options: Parameters<typeof flows>[1]) => end(flows(session, options)));
   program
     .command("trace")
     .description("send one packet for real, and show what each gate did beside what the law says")

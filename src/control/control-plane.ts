@@ -6,6 +6,7 @@
  */
 import type { EffectiveRoute } from "../blueprint/effective-routes.ts";
 import type { Blueprint } from "../blueprint/blueprint.ts";
+import type { SeenFlows } from "../blueprint/seen-flows.ts";
 import type { Comparison, Seen } from "../blueprint/seen.ts";
 import type { Decider } from "../blueprint/walk.ts";
 import type { JsonObject } from "../arm/json.ts";
@@ -15,6 +16,7 @@ import type { EventStream } from "../store/store.ts";
 import type { ArmWrites } from "./arm-writes.ts";
 import type { Deployments } from "./deployments.ts";
 import type { Moves } from "./moves.ts";
+import type { FlowSummary } from "./flow-logs.ts";
 import type { Operations } from "./operations.ts";
 import type { Tags } from "./tags.ts";
 
@@ -66,6 +68,10 @@ export type World = {
   readonly routesAt: (place: string) => Result<readonly EffectiveRoute[]>;
   /** Sends a packet for real: what the law says and what was seen. `tcp demo-worker-0 -> vip:443` */
   readonly trace: (words: string) => Promise<Result<TraceView>>;
+  /** What the flow logs saw, newest first. */
+  readonly flows: () => readonly FlowSummary[];
+  /** Lines of the flow logs after a sequence number. */
+  readonly flowLines: (after: number) => Promise<Result<SeenFlows>>;
   /** What stands, as the last turn left it; undefined before the first. */
   readonly blueprint: () => Blueprint | undefined;
   readonly run: (request: RunRequest) => Promise<Result<Running>>;

@@ -253,7 +253,17 @@ export class FactBook {
 
 /** Removes everything of a home; for `ase down --purge`. */
 export async function purgeHome(home: string): Promise<void> {
-  for (const part of ["state", "content", "logs", "pki", "run", "cache", "uploads", "az"])
+  for (const part of [
+    "state",
+    "content",
+    "logs",
+    "pki",
+    "run",
+    "cache",
+    "uploads",
+    "flow-logs",
+    "az",
+  ])
     await rm(join(home, part), { recursive: true, force: true });
 }
 

@@ -34,6 +34,7 @@ import type {
 } from "./control-plane.ts";
 import { addressHistory, heldSince } from "./address-records.ts";
 import type { FactBook } from "./facts.ts";
+import type { FlowLogs } from "./flow-logs.ts";
 import { describeLayout } from "./layouts.ts";
 import type { Loop, LoopState } from "./loop.ts";
 import { cancelOperation, operationsNow } from "./queue.ts";
@@ -48,6 +49,7 @@ export type WorldOptions = {
   readonly fabric: Fabric;
   readonly loop: () => Loop;
   readonly facts: FactBook;
+  readonly flowLogs: FlowLogs;
   readonly tags: ServiceTags;
 };
 
@@ -84,6 +86,8 @@ export function openWorld(options: WorldOptions): World {
       );
     },
     routesAt: (at) => routesAt(state().blueprint, at),
+    flows: () => options.flowLogs.seen(),
+    flowLines: (after) => fabric.flows(after),
     blueprint: () => state().blueprint,
     trace: (words) => tracePacket(words, state().blueprint, fabric),
     run: async ({ at, argv, input, onOutput }: RunRequest) => {

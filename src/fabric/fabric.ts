@@ -11,6 +11,7 @@ import type { Server, Socket } from "node:net";
 import type { Problem, Result } from "../base/problem.ts";
 import type { Connections, Host, Internet, Network, Program } from "../blueprint/blueprint.ts";
 import type { Probe, ProbeResult } from "../blueprint/probes.ts";
+import type { SeenFlows } from "../blueprint/seen-flows.ts";
 import type { Seen, Trace } from "../blueprint/seen.ts";
 import type { Step } from "../blueprint/steps.ts";
 
@@ -26,6 +27,8 @@ export type Fabric = {
   readonly probe: (probe: Probe) => Promise<ProbeResult>;
   /** Sends one packet for real and tells which gates it met; see blueprint/seen.ts. */
   readonly trace: (trace: Trace) => Promise<Result<Seen>>;
+  /** Flows that logged groups saw, after a sequence number; see blueprint/seen-flows.ts. */
+  readonly flows: (after: number) => Promise<Result<SeenFlows>>;
   /** Runs a command standing at a place of the world. */
   readonly run: (at: StandingPlace, command: Command) => Promise<Result<RunningCommand>>;
   /** The last lines of the programs of one host, newest last. */

@@ -151,6 +151,37 @@ export function describeFabric(name: string, open: OpenFabric): void {
       ]);
     });
 
+    test("flows are told of logged groups only: how they began, and that they were denied", async () => {
+      const world = smallWorld({ rules: [] });
+      const fabric = await standing(world);
+      await passes(fabric, TO_BOB);
+      expect(await fabric.flows(0)).toMatchObject({ ok: true, value: { flows: [], newest: 0 } });
+      const [network] = world.networks;
+      const group = network?.subnets[0]?.rules?.[0]?.group;
+      if (network === undefined || group === undefined) throw new Error("there is a group");
+      const logged = { ...network, loggedGroups: [group] };
+      await done(fabric, world.generation, { do: "put-network", network: logged });
+      await passes(fabric, TO_BOB);
+      await fails(fabric, AT_VIP);
+      const told = await vi.waitFor(async () => {
+        const answer = await fabric.flows(0);
+        expect(answer.ok && answer.value.flows.some(({ access }) => access === "Deny")).toBe(true);
+        return answer;
+      }, WITHIN);
+      const flows = told.ok ? told.value.flows : [];
+      expect(flows).toContainEqual(
+        expect.objectContaining({
+          ...{ group, rule: "AllowVnetInBound", access: "Allow", state: "B", to: BOB },
+        }),
+      );
+      const denied = flows.findLast(({ access }) => access === "Deny");
+      expect(denied).toMatchObject({ rule: "DenyAllInBound", direction: "Inbound", state: "B" });
+      // Nothing is told twice.
+      const newest = told.ok ? told.value.newest : 0;
+      const more = await fabric.flows(newest);
+      expect(more.ok && more.value.flows.every(({ sequence }) => newest < sequence)).toBe(true);
+    });
+
     test("default rules let the network and the balancer in, and nobody from outside", async () => {
       const fabric = await standing(smallWorld({ rules: [] }));
       for (const one of [TO_BOB, TO_ALICE, KEEP_ALIVE]) await passes(fabric, one);

@@ -2,9 +2,20 @@
  * What is seen of the living network: single packets traced beside the law, effective rules and
  * routes, flow logs, captures. Everything is sent for real and read back from the kernel.
  */
+import { spawnSync } from "node:child_process";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { openTestWorld, untilHealthy, type Loose, type TestWorld } from "../support/world.ts";
+import {
+  openTestWorld,
+  until,
+  untilHealthy,
+  type Loose,
+  type TestWorld,
+} from "../support/world.ts";
 
 let world: TestWorld;
 beforeAll(async () => {
@@ -173,5 +184,108 @@ describe("Network Watcher", () => {
     expect(drawn.resources.map(({ name }: Loose) => name)).toEqual(
       expect.arrayContaining(["demo-vnet", "environment", "demo-nsg", "demo-front-end-0"]),
     );
+  });
+});
+
+const ase = (...words: readonly string[]): { readonly code: number; readonly said: string } => {
+  const ran = spawnSync("./ase", words, {
+    cwd: fileURLToPath(new URL("../../", import.meta.url)),
+    env: { ...process.env, ASE_HOME: world.home.folder },
+    encoding: "utf8",
+  });
+  return { code: ran.status ?? -1, said: `${ran.stdout}${ran.stderr}` };
+};
+
+describe("a flow log", () => {
+  const nsg = () => world.network("networkSecurityGroups/demo-nsg");
+  const flows = async (): Promise<Loose[]> => (await world.arm("GET", "/openase/flows")).value;
+  const seen = (what: string, holds: (flow: Loose) => boolean): Promise<Loose> =>
+    until(what, async () => (await flows()).find(holds), 20_000);
+
+  test("is off until it is declared, and tells then what was allowed and denied", async () => {
+    expect(await flows()).toEqual([]);
+    const status = () =>
+      world.arm("POST", world.network("networkWatchers/watcher/queryFlowLogStatus"), {
+        targetResourceId: nsg(),
+      });
+    expect((await status()).properties.enabled).toBe(false);
+    await world.arm("PUT", world.network("networkWatchers/watcher/flowLogs/log"), {
+      location: "local",
+      properties: { targetResourceId: nsg(), enabled: true, storageId: "" },
+    });
+    expect((await status()).properties.enabled).toBe(true);
+    await trace("tcp internet -> vip:443");
+    await trace("tcp internet -> vip:454");
+    const denied = await seen(
+      "it is denied",
+      ({ access, toPort }) => access === "Deny" && toPort === 454,
+    );
+    expect(denied).toMatchObject({
+      ...{ rule: "DenyAllInBound", origin: "default", direction: "Inbound", protocol: "Tcp" },
+      from: "198.19.255.10",
+      count: 1,
+    });
+    const allowed = ({ rule, from }: Loose) => rule === "Inbound-web" && from === "198.19.255.10";
+    expect(await seen("it is allowed", allowed)).toMatchObject({ access: "Allow", toPort: 443 });
+    // The platform's own probes are flows like all others, and they carry something.
+    await seen(
+      "the balancer's probe",
+      ({ from, bytesIn }) => from === "168.63.129.16" && 0 < bytesIn,
+    );
+  });
+
+  test("is written in Azure's files, version 2", async () => {
+    const folder = join(world.home.folder, "flow-logs");
+    const files = globSync("insights-logs-networksecuritygroupflowevent/**/PT1H.json", {
+      cwd: folder,
+    });
+    expect(files[0]).toMatch(
+      /resourceId=\/SUBSCRIPTIONS\/.*\/y=\d{4}\/m=\d\d\/d=\d\d\/h=\d\d\/m=00\/macAddress=0200[0-9A-F]{8}\/PT1H.json$/,
+    );
+    const records: Loose[] = files.flatMap(
+      (file) => JSON.parse(readFileSync(join(folder, file), "utf8")).records,
+    );
+    expect(records[0]).toMatchObject({
+      category: "NetworkSecurityGroupFlowEvent",
+      resourceId: nsg().toUpperCase(),
+      properties: { Version: 2 },
+    });
+    const of = (rule: string): string[] =>
+      records.flatMap(({ properties }) =>
+        properties.flows
+          .filter((one: Loose) => one.rule === rule)
+          .flatMap((one: Loose) => one.flows[0].flowTuples),
+      );
+    expect(of("DefaultRule_DenyAllInBound").join("\n")).toMatch(
+      /^\d{10},198\.19\.255\.10,10\.1\.1\.\d+,\d+,454,T,I,D,B,,,,$/m,
+    );
+    expect(of("UserRule_Inbound-web").join("\n")).toMatch(/,443,T,I,A,B,,,,$/m);
+    expect(of("UserRule_Outbound-dns").join("\n")).toMatch(/,53,U,O,A,B,,,,$/m);
+  });
+
+  test("rehearses a change: the flows it would cut, and by which rule", () => {
+    const change = (port: string, priority: number) => {
+      const file = join(world.home.folder, "run", `change-${port}.json`);
+      const rule = {
+        type: "Microsoft.Network/networkSecurityGroups/securityRules",
+        ...{ apiVersion: "2021-08-01", name: "demo-nsg/rehearsed" },
+        properties: {
+          ...{ priority, direction: "Outbound", access: "Deny", protocol: "*" },
+          ...{ sourceAddressPrefix: "*", sourcePortRange: "*" },
+          ...{ destinationAddressPrefix: "Internet", destinationPortRange: port },
+        },
+      };
+      writeFileSync(file, JSON.stringify({ contentVersion: "1.0.0.0", resources: [rule] }));
+      return ase("diff", "--server", file, "--resource-group", "world");
+    };
+    const cut = change("1433", 111);
+    expect(cut.said).toMatch(/✗ Tcp 10\.1\.1\.\d+ -> 4\.144\.9\.1:1433/);
+    expect(cut.said).toContain(
+      "it is stopped: denied by rule rehearsed (priority 111, outbound) of demo-nsg",
+    );
+    expect(cut.code).toBe(1);
+    const harmless = change("6000", 112);
+    expect(harmless.said).toMatch(/Of \d+ flows that were seen, none would be cut/);
+    expect(harmless.code).toBe(0);
   });
 });

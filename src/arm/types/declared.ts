@@ -33,6 +33,7 @@ export const DECLARED_TYPES: Readonly<Record<string, { readonly occupiesSubnet: 
   "Microsoft.Network/loadBalancers": inSubnet(),
   "Microsoft.Network/natGateways": free(),
   "Microsoft.Network/networkWatchers": free(),
+  "Microsoft.Network/networkWatchers/flowLogs": free(),
   "Microsoft.Network/trafficManagerProfiles": free(),
   "Microsoft.OperationalInsights/workspaces": free(),
   "Microsoft.ServiceBus/namespaces": free(),

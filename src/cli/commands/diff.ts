@@ -10,10 +10,11 @@ export type DiffOptions = InputOptions & { readonly output: "text" | "json" };
 /** Exit code 0: nothing changes, 1: something does, as of other programs of this name. */
 export async function diffNetworks(
   session: Session,
-  [old, now]: readonly [string, string],
+  [old, now]: readonly [string, string | undefined],
   options: DiffOptions,
 ): Ending {
   const { terminal } = session;
+  if (now === undefined) return await rehearseChange(session, old, options);
   const before = await readRequest(session, [old], options);
   if (!before.ok) return refuse(session, before.problem);
   const after = await readRequest(session, [now], options);
@@ -24,6 +25,25 @@ export async function diffNetworks(
   if (options.output === "json") terminal.print(JSON.stringify(compared.value, undefined, 2));
   else for (const one of compared.value) print(session, one);
   return found(same ? EXIT.done : EXIT.notAsWanted);
+}
+
+/** What the change would do to the running network, and to the flows seen in it. */
+async function rehearseChange(session: Session, change: string, options: DiffOptions): Ending {
+  if (options.server !== true)
+    return refuse(session, {
+      code: "WrongUse",
+      what: "there is one state only, and nothing to compare it with",
+      fix: "Name two states, or give --server to compare with what runs.",
+    });
+  const before = await readRequest(session, [], options);
+  if (!before.ok) return refuse(session, before.problem);
+  const after = await readRequest(session, [change], options);
+  if (!after.ok) return refuse(session, after.problem);
+  const compared = diff(before.value, after.value);
+  if (!compared.ok) return refuse(session, compared.problem);
+  if (options.output === "text") for (const one of compared.value) print(session, one);
+  const { rehearse } = await import("./rehearse.ts");
+  return await rehearse(session, before.value, after.value, options.output);
 }
 
 function isNothing({ verdicts, gained, lost, routes }: Difference): boolean {

@@ -12,6 +12,7 @@ import {
   type Network,
   type Connections,
 } from "../../blueprint/blueprint.ts";
+import { FlowBook } from "../../blueprint/seen-flows.ts";
 import { same, type Step } from "../../blueprint/steps.ts";
 import type { Cidr } from "../../network/prefix.ts";
 import type { Fabric, Observed, RunProbe, StandingPlace, StartProgram } from "../fabric.ts";
@@ -47,6 +48,7 @@ export type LinuxFabricOptions = {
 
 /** A host counts as put when its programs were started once, or this long has passed. */
 const PUT_WITHIN_MS = 10_000;
+const TELL_EVERY_MS = 500;
 const END_WITHIN_MS = 3_000;
 
 export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
@@ -54,6 +56,9 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
   const hosts = new Map<string, HostPrograms>();
   const networks = new Map<string, Network>();
   const children = new Set<() => void>();
+  const flowBook = new FlowBook();
+  // The kernel keeps what it tells for a while only; nobody may be asking.
+  const telling = setInterval(() => kernel.tellFlows(flowBook, Date.now()), TELL_EVERY_MS).unref();
   const standIns = new StandIns(kernel);
   let tags: Observed["tags"] = {};
   let internet: Internet | undefined;
@@ -256,6 +261,10 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
           })
         : probeWithin(probe, space.sockets, options.runProbe);
     },
+    flows: async (sequence) => {
+      const told = kernel.tellFlows(flowBook, Date.now());
+      return told.ok ? found(flowBook.after(sequence)) : told;
+    },
     trace: async (trace) => (isEnding ? declined(ending()) : sendTrace(kernel, trace, standIns)),
     run: async (at, command) => {
       if (isEnding) return declined(ending());
@@ -279,6 +288,7 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
     logs: async (query) => found(logBook.read(query)),
     end: async () => {
       isEnding = true;
+      clearInterval(telling);
       doorway?.close();
       children.forEach((kill) => kill());
       const stopped = Promise.all([...hosts.values()].map((programs) => programs.stop()));

@@ -141,6 +141,7 @@ export function openRemoteFabric(socketPath: string): RemoteFabric {
       return { ok: false, elapsedMs: 0, reason: answer.problem.what };
     },
     trace: async (trace) => flat(await ask("trace", { trace }, trace.timeoutMs + PROBE_GRACE_MS)),
+    flows: async (after) => flat(await ask("flows", { after })),
     run,
     logs: async (query) => flat(await ask("logs", { query })),
     end: async () => {

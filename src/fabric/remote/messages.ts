@@ -6,6 +6,7 @@
  */
 import type { Problem, Result } from "../../base/problem.ts";
 import type { Probe, ProbeResult } from "../../blueprint/probes.ts";
+import type { SeenFlows } from "../../blueprint/seen-flows.ts";
 import type { Seen, Trace } from "../../blueprint/seen.ts";
 import type { Step } from "../../blueprint/steps.ts";
 import type { LogLine, LogQuery, Observed, StandingPlace } from "../fabric.ts";
@@ -22,6 +23,7 @@ export type Conversations = {
   };
   readonly probe: { readonly ask: { readonly probe: Probe }; readonly answer: ProbeResult };
   readonly trace: { readonly ask: { readonly trace: Trace }; readonly answer: Result<Seen> };
+  readonly flows: { readonly ask: { readonly after: number }; readonly answer: Result<SeenFlows> };
   /** Answered when the command started or could not; then come its output and its end. */
   readonly run: { readonly ask: RunQuestion; readonly answer: Result<"started"> };
   readonly kill: { readonly ask: { readonly run: number }; readonly answer: "told" };
@@ -59,6 +61,7 @@ const VERBS: Readonly<Record<Verb, true>> = {
   carryOut: true,
   probe: true,
   trace: true,
+  flows: true,
   run: true,
   kill: true,
   logs: true,

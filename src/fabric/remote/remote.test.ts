@@ -43,6 +43,7 @@ function openSmallFabric() {
       return found("done");
     },
     probe: async ({ flow }) => ({ ok: true, elapsedMs: 1, detail: flow }),
+    flows: async () => found({ flows: [], newest: 0, isLossy: false }),
     trace: async () => found({ steps: [], answer: "nothing" }),
     run: async (at, command) => {
       if (command.argv[0] === "nothing")

@@ -101,6 +101,8 @@ function talk(socket: Socket, fabric: Fabric, options: ServeOptions): void {
         return say({ id, answer: await fabric.probe(ask.probe) });
       case "trace":
         return say({ id, answer: await fabric.trace(ask.trace) });
+      case "flows":
+        return say({ id, answer: await fabric.flows(ask.after) });
       case "logs":
         return say({ id, answer: await fabric.logs(ask.query) });
       case "run":

@@ -16,6 +16,7 @@ import {
 } from "../../blueprint/blueprint.ts";
 import type { Probe, ProbeResult } from "../../blueprint/probes.ts";
 import { same, type Step } from "../../blueprint/steps.ts";
+import { FlowBook } from "../../blueprint/seen-flows.ts";
 import type { Seen, SeenStep, Trace } from "../../blueprint/seen.ts";
 import { flowOf, openWalk, type Walk, type WalkStep } from "../../blueprint/walk.ts";
 import type { Cidr, Ipv4 } from "../../network/prefix.ts";
@@ -56,6 +57,7 @@ export function openSimulatedFabric(now: () => number): SimulatedFabric {
     carryOut: async (generation, step) =>
       isEnded ? declined(ended) : world.carryOut(generation, step),
     probe: async (probe) => (isEnded ? unanswered(probe) : world.probe(probe)),
+    flows: async (after) => (isEnded ? declined(ended) : found(world.flows.after(after))),
     trace: async (trace) => (isEnded ? declined(ended) : found(world.trace(trace))),
     run: async () =>
       declined({
@@ -91,6 +93,7 @@ export function openSimulatedFabric(now: () => number): SimulatedFabric {
 
 class World {
   readonly log: LogLine[] = [];
+  readonly flows = new FlowBook();
   readonly held = new Set<string>();
   /** By front end: hosts that it leads to no more. */
   readonly #going = new Map<string, Set<string>>();
@@ -148,7 +151,9 @@ class World {
 
   probe(probe: Probe): ProbeResult {
     this.#walk ??= openWalk(this.#blueprint());
-    const { delivered, host, program, stoppedBy } = this.#walk(flowOf(probe));
+    const walked = this.#walk(flowOf(probe));
+    const { delivered, host, program, stoppedBy } = walked;
+    this.#noteFlow(walked);
     const { address, port } = probe.to;
     if (stoppedBy?.kind === "program")
       return { ok: false, elapsedMs: 0, reason: `${address}:${port} refuses the connection` };
@@ -161,6 +166,21 @@ class World {
         reason: `${program} at ${address}:${port} does not speak ${probe.conversation}`,
       };
     return { ok: true, elapsedMs: 0, detail: `${program} of ${host} answered` };
+  }
+
+  /** Logged groups tell of a flow as it begins, and that it ended with nothing carried. */
+  #noteFlow({ steps }: Walk): void {
+    const logged = [...this.#networks.values()].flatMap(({ loggedGroups = [] }) => loggedGroups);
+    for (const { gate } of steps) {
+      if (gate === undefined || !logged.includes(gate.rule.group)) continue;
+      const { access, direction, group, name, origin } = gate.rule;
+      const { protocol, ...ends } = gate.packet;
+      if (protocol !== "Tcp" && protocol !== "Udp") continue;
+      const decided = { group, rule: name, origin, direction, access, protocol, ...ends };
+      const line = { ...decided, time: this.#now() };
+      this.flows.add({ ...line, state: "B" });
+      if (access === "Allow") this.flows.add({ ...line, state: "E", counted: UNCOUNTED });
+    }
   }
 
   /** Sees what the law says. */
@@ -331,6 +351,8 @@ function speaks(program: Program, conversation: Probe["conversation"]): boolean 
 function isEndpointOf(program: Program, service: Probe["conversation"] | "dns-server"): boolean {
   return program.kind === "endpoint" && program.service === service;
 }
+
+const UNCOUNTED = { packetsOut: 0, bytesOut: 0, packetsIn: 0, bytesIn: 0 };
 
 function seenAt({ at, rule }: NonNullable<WalkStep["gate"]>): SeenStep {
   const { access, direction, group, name, priority } = rule;

@@ -10,6 +10,7 @@ import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
 import type { TagMeaning } from "../../../network/meaning.ts";
 import type { AddressRange, Ipv4 } from "../../../network/prefix.ts";
 import { cutDeniedFlows } from "./conntrack.ts";
+import { LOG_GROUP } from "./flow-watch.ts";
 import { rulesAt, SUBNET_GATES, TABLE_NAME, tableRules, type Gate, type Guarded } from "./gates.ts";
 import { countedRule, setsOf, TableMessages, type SetKind, type TableRule } from "./nf-tables.ts";
 import { MOST_BYTES, NetfilterSocket } from "./netfilter.ts";
@@ -91,10 +92,10 @@ export class GateKeeper {
       meanings.set(content, meaning);
       return one.gates.flatMap((gate): readonly Change[] => {
         const before = this.#standing.get(keyOf(gate, index));
-        const rules = tableRules(rulesAt(gate, one), meaning, nameSet).map((rule) => ({
-          rule,
-          key: JSON.stringify(rule),
-        }));
+        const rules = tableRules(rulesAt(gate, one), meaning, nameSet).map((plain) => {
+          const rule = one.isLogged === true ? { ...plain, log: logOf(gate, index, plain) } : plain;
+          return { rule, key: JSON.stringify(rule) };
+        });
         return sameRules(before?.rules ?? [], rules) ? [] : [{ gate, index, before, rules }];
       });
     });
@@ -229,6 +230,20 @@ export class GateKeeper {
 function meaningAt({ virtualNetwork }: Guarded, tags: Tags): TagMeaning {
   const platformAddress = PLATFORM_ADDRESS as Ipv4;
   return { virtualNetwork, platformAddress, published: (tag) => tags[tag] };
+}
+
+function logOf(gate: Gate, index: number, { comment }: TableRule): TableRule["log"] {
+  return { group: LOG_GROUP, label: `${gate} ${index} ${comment}` };
+}
+
+/** What the label of a logging rule says. */
+export function placeOfLabel(label: string): {
+  readonly gate: string;
+  readonly index: number;
+  readonly priority: number;
+} {
+  const [gate = "", index, priority] = label.split(" ");
+  return { gate, index: Number(index), priority: Number(priority) };
 }
 
 function keyOf(gate: Gate, index: number): string {

@@ -119,6 +119,8 @@ export type Guarded = {
   readonly virtualNetwork: readonly Cidr[];
   readonly rules: readonly SecurityRule[];
   readonly flushConnection: boolean;
+  /** Flows are told as they begin or are denied. */
+  readonly isLogged?: boolean;
 };
 
 export function guardedSubnet(subnet: Subnet): Guarded {

@@ -14,6 +14,7 @@ import type {
   Network,
   Translation,
 } from "../../../blueprint/blueprint.ts";
+import type { FlowBook } from "../../../blueprint/seen-flows.ts";
 import type { SeenStep } from "../../../blueprint/seen.ts";
 import type { Cidr } from "../../../network/prefix.ts";
 import type { Direction } from "../../../network/rule.ts";
@@ -46,6 +47,8 @@ export type Kernel = {
   readonly readDenied: (networkId: string) => Result<readonly DeniedCount[]>;
   /** Tells which gates of which routers a packet meets; a network named first comes first. */
   readonly watch: (packet: WatchedPacket, networks: readonly string[]) => Result<Watch>;
+  /** Writes down which flows logged groups saw since the last call. */
+  readonly tellFlows: (book: FlowBook, now: number) => Result<"done">;
   /** Forgets everything; the namespaces go when nothing runs in them any more. */
   readonly close: () => void;
 };

@@ -52,6 +52,8 @@ export type TableRule = {
   readonly verdict: keyof typeof VERDICTS;
   /** Shown by `nft list`, and read back with the counter. Short, and ASCII. */
   readonly comment: string;
+  /** Told to a group of nfnetlink_log with this label, whenever it decides. */
+  readonly log?: { readonly group: number; readonly label: string };
 };
 
 export type SetKind = "addresses" | "ports";
@@ -83,7 +85,11 @@ export class TableMessages {
   }
 
   /** @param before handle of the rule that shall follow; otherwise the new one is the last */
-  addRule(chain: string, { expressions, verdict, comment }: TableRule, before?: bigint): Buffer {
+  addRule(
+    chain: string,
+    { expressions, verdict, comment, log }: TableRule,
+    before?: bigint,
+  ): Buffer {
     const to = this.#begin(NEWRULE, NLM_F_CREATE | (before === undefined ? NLM_F_APPEND : 0)).text(
       2,
       chain,
@@ -91,6 +97,7 @@ export class TableMessages {
     if (before !== undefined) to.u64(6, before);
     to.nest(4, () => {
       for (const expression of expressions) this.#expression(expression);
+      if (log !== undefined) this.#part("log", () => to.u16(1, log.group).text(2, log.label));
       // A counter costs memory on every processor; only denials are asked for.
       to.constant(verdict, () => {
         if (verdict === "drop") this.#part("counter", () => undefined);

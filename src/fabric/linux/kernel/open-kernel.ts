@@ -4,6 +4,7 @@
  * Every call is in force when it returns; what the kernel refuses becomes a Problem here.
  */
 import type { Connections, Host, Internet, Network } from "../../../blueprint/blueprint.ts";
+import type { FlowBook } from "../../../blueprint/seen-flows.ts";
 import { declined, found, problemOf, type Result } from "../../../base/problem.ts";
 import { PLATFORM_ADDRESS } from "../../../environment/ports.ts";
 import type { Cidr, Ipv4 } from "../../../network/prefix.ts";
@@ -38,6 +39,11 @@ function kernelOver(world: World): Kernel {
     space: (of) => world.space(of),
     readDenied: (id) => attempt("read counters", id, () => world.router(id).readDenied()),
     watch: (packet, networks) => attempt("watch a packet", "", () => world.watch(packet, networks)),
+    tellFlows: (book, now) =>
+      attempt("read flows", "", () => {
+        world.tellFlows(book, now);
+        return "done" as const;
+      }),
     close: () => world.close(),
   };
 }
@@ -181,6 +187,10 @@ class World {
       throw thrown;
     }
     return { read: () => watches.flatMap((watch) => watch.read()), close };
+  }
+
+  tellFlows(book: FlowBook, now: number): void {
+    for (const router of this.#routers.values()) router.tellFlows(book, now);
   }
 
   #find(name: string): { readonly host: Host; readonly space: Space } | undefined {

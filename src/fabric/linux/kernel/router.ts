@@ -17,7 +17,9 @@ import {
   TO_WORLD,
 } from "./edge.ts";
 import { readDenied } from "./denied.ts";
-import { GateKeeper } from "./gate-keeper.ts";
+import type { FlowBook } from "../../../blueprint/seen-flows.ts";
+import { FlowWatch } from "./flow-watch.ts";
+import { GateKeeper, placeOfLabel } from "./gate-keeper.ts";
 import * as gates from "./gates.ts";
 import { closeNamespace, createNamespace, inNamespace, type Namespace } from "./libc.ts";
 import { hostPrefix, MAIN_TABLE, Rtnetlink, type KernelRoute } from "./netlink.ts";
@@ -91,6 +93,8 @@ export class NetworkRouter {
   /** Rules of the internal load balancers in force. */
   #balancers = "";
   #nextLink = FIRST_HOST_LINK;
+  /** Stands while a group of the network is logged. */
+  #flows: FlowWatch | undefined;
 
   constructor(home: Namespace, world: Rtnetlink, index: number) {
     this.#home = home;
@@ -160,6 +164,7 @@ export class NetworkRouter {
     this.#tags = tags;
     this.#network = network;
     this.putRoutes();
+    this.#watchFlows();
     this.#putGates();
     for (const old of before?.subnets ?? [])
       if (!network.subnets.some(({ index }) => index === old.index)) this.#removeSubnet(old);
@@ -290,7 +295,10 @@ export class NetworkRouter {
       const subnet = host.rules === undefined ? undefined : this.#subnetOf(host);
       return subnet === undefined ? [] : [gates.guardedCard(subnet, host, link)];
     });
-    return [...(this.#network?.subnets ?? []).map(gates.guardedSubnet), ...cards];
+    const logged = this.#network?.loggedGroups ?? [];
+    return [...(this.#network?.subnets ?? []).map(gates.guardedSubnet), ...cards].map((one) =>
+      logged.includes(one.rules[0]?.group ?? "") ? { ...one, isLogged: true } : one,
+    );
   }
 
   putTranslations(translations: readonly Translation[]): void {
@@ -429,10 +437,36 @@ export class NetworkRouter {
     return new RouterWatch({ namespace: this.#router, home: this.#home }, told, packet);
   }
 
+  /** Before the first rule logs. */
+  #watchFlows(): void {
+    const wanted = (this.#network?.loggedGroups ?? []).length > 0;
+    if (wanted)
+      this.#flows ??= inNamespace(
+        this.#router,
+        this.#home,
+        () => new FlowWatch((label) => this.#ruleAt(placeOfLabel(label))?.rule),
+      );
+    else {
+      this.#flows?.close();
+      this.#flows = undefined;
+    }
+  }
+
+  /** Writes down which flows the logged groups saw. */
+  tellFlows(book: FlowBook, now: number): void {
+    this.#flows?.tell(book, now);
+  }
+
   #ruleOf(chain: string, handle: bigint) {
     const place = this.#keeper.placeOf(chain, handle);
     if (place === undefined) return undefined;
-    const { gate, index, priority } = place;
+    return this.#ruleAt(place);
+  }
+
+  #ruleAt(place: { readonly gate: string; readonly index: number; readonly priority: number }) {
+    const { index, priority } = place;
+    const gate = [...gates.SUBNET_GATES, ...gates.CARD_GATES].find((one) => one === place.gate);
+    if (gate === undefined) return undefined;
     const one = this.#guarded().find(
       (guarded) => guarded.index === index && guarded.gates.includes(gate),
     );
@@ -465,6 +499,7 @@ export class NetworkRouter {
       });
     this.#world.flush(["ESRCH"]);
     this.#keeper.close();
+    this.#flows?.close();
     for (const nft of [this.#edgeNft, this.#nft]) nft.close();
     for (const routes of [this.#edgeRoutes, this.#routes]) routes.close();
     for (const namespace of [this.#edge, this.#router]) closeNamespace(namespace);
