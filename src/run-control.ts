@@ -125,6 +125,7 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
   });
   const world: World = openWorld({
     flowLogs,
+    scratch: join(home, "uploads"),
     store,
     fabric: fabric.value.fabric,
     loop: () => loop,

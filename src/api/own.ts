@@ -10,7 +10,7 @@ import { bodyOfProblem } from "../control/error-body.ts";
 import type { ControlEvent, ControlPlane, RunRequest } from "../control/control-plane.ts";
 import { answer, page, refuse, sent } from "./answer.ts";
 import { effectiveGroups } from "./host-cards.ts";
-import { bodyOf, query } from "./request.ts";
+import { bodyOf, query, wordAt } from "./request.ts";
 
 const LONGEST_WAIT_S = 60;
 const MOST_EVENTS = 1_000;
@@ -51,6 +51,7 @@ export function ownRoutes(plane: ControlPlane, version: string): Hono {
     return answer(context, await plane.world.flowLines(after.value), (told) => context.json(told));
   });
   routes.post("/trace", (context) => trace(context, plane));
+  routes.post("/capture", (context) => capture(context, plane));
   routes.post("/exec", (context) => execute(context, plane));
   return routes;
 }
@@ -86,6 +87,20 @@ async function logs(context: Context, plane: ControlPlane): Promise<Response> {
     ...text("environment"),
   });
   return answer(context, listed, (value) => context.json({ value }));
+}
+
+async function capture(context: Context, plane: ControlPlane): Promise<Response> {
+  const body = await bodyOf(context);
+  if (!body.ok) return refuse(context, body.problem);
+  const [at, filter] = [wordAt(body.value, "at"), wordAt(body.value, "filter")];
+  const seconds = Number(wordAt(body.value, "seconds"));
+  const captured = await plane.world.capture(at, {
+    seconds,
+    ...(filter === "" ? {} : { filter }),
+  });
+  return answer(context, captured, ({ pcap, said }) =>
+    context.json({ pcap: pcap.toString("base64"), said }),
+  );
 }
 
 function rulesAt(context: Context, plane: ControlPlane): Response {

@@ -8,6 +8,7 @@ export const az = later(async () => (await import("./commands/az.ts")).az);
 export const cancelOperation = later(
   async () => (await import("./commands/operations.ts")).cancelOperation,
 );
+export const capture = later(async () => (await import("./commands/capture.ts")).capture);
 export const checkFiles = later(async () => (await import("./commands/check.ts")).checkFiles);
 export const deployApp = later(async () => (await import("./commands/act.ts")).deployApp);
 export const diffNetworks = later(async () => (await import("./commands/diff.ts")).diffNetworks);

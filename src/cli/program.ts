@@ -12,6 +12,7 @@ import {
   addresses,
   az,
   cancelOperation,
+  capture,
   checkFiles,
   deployApp,
   diffNetworks,
@@ -34,6 +35,7 @@ import {
 } from "./commands.ts";
 import type { Action } from "./commands/act.ts";
 import type { AzOptions } from "./commands/az.ts";
+import type { CaptureOptions } from "./commands/capture.ts";
 import type { CheckOptions } from "./commands/check.ts";
 import type { DiffOptions } from "./commands/diff.ts";
 import type { UpOptions } from "./commands/up.ts";
@@ -465,6 +467,21 @@ function addActing(program: Command, session: Session, end: End): void {
     .action((argv: readonly string[], options: Parameters<typeof exec>[1]) =>
       end(exec(session, options, argv)),
     );
+  program
+    .command("capture")
+    .description("packets of a host as a pcap file, for Wireshark and tcpdump")
+    .argument("<place>", "as for exec: the name of a host, vnet/NAME, internet")
+    .requiredOption("-o, --output <file>", "the pcap file to write")
+    .option("--seconds <count>", "how long, 300 at most", word(parseCount), 10)
+    .option("--filter <words>", "which packets, as tcpdump takes it (default: all)")
+    .addHelpText(
+      "after",
+      examples([
+        "ase capture demo-front-end-0 -o front.pcap --seconds 5 --filter 'tcp port 80'",
+        "10,000 packets at most, 1,600 bytes of each",
+      ]),
+    )
+    .action((place: string, options: CaptureOptions) => end(capture(session, place, options)));
   const actions: readonly (readonly [Action, string])[] = [
     ["suspend", "suspend an environment: its apps stop answering"],
     ["resume", "resume a suspended environment; it comes back with new addresses"],

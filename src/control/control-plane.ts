@@ -14,6 +14,7 @@ import type { Problem, Result } from "../base/problem.ts";
 import type { LogLine, LogQuery } from "../fabric/fabric.ts";
 import type { EventStream } from "../store/store.ts";
 import type { ArmWrites } from "./arm-writes.ts";
+import type { Capture, CaptureRequest } from "./capture.ts";
 import type { Deployments } from "./deployments.ts";
 import type { Moves } from "./moves.ts";
 import type { FlowSummary } from "./flow-logs.ts";
@@ -68,6 +69,8 @@ export type World = {
   readonly routesAt: (place: string) => Result<readonly EffectiveRoute[]>;
   /** Sends a packet for real: what the law says and what was seen. `tcp demo-worker-0 -> vip:443` */
   readonly trace: (words: string) => Promise<Result<TraceView>>;
+  /** Packets at a place, for a while. */
+  readonly capture: (at: string, request: CaptureRequest) => Promise<Result<Capture>>;
   /** What the flow logs saw, newest first. */
   readonly flows: () => readonly FlowSummary[];
   /** Lines of the flow logs after a sequence number. */

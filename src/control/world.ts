@@ -33,6 +33,7 @@ import type {
   World,
 } from "./control-plane.ts";
 import { addressHistory, heldSince } from "./address-records.ts";
+import { capture } from "./capture.ts";
 import type { FactBook } from "./facts.ts";
 import type { FlowLogs } from "./flow-logs.ts";
 import { describeLayout } from "./layouts.ts";
@@ -50,6 +51,8 @@ export type WorldOptions = {
   readonly loop: () => Loop;
   readonly facts: FactBook;
   readonly flowLogs: FlowLogs;
+  /** A folder for files of a moment. */
+  readonly scratch: string;
   readonly tags: ServiceTags;
 };
 
@@ -86,6 +89,11 @@ export function openWorld(options: WorldOptions): World {
       );
     },
     routesAt: (at) => routesAt(state().blueprint, at),
+    capture: async (at, request) => {
+      const place = placeOf(state().blueprint, at);
+      if (!place.ok) return place;
+      return capture(place.value, request, { fabric, folder: options.scratch });
+    },
     flows: () => options.flowLogs.seen(),
     flowLines: (after) => fabric.flows(after),
     blueprint: () => state().blueprint,

@@ -198,6 +198,7 @@ function worldOf(world: TestWorld): World {
     look: async () => found({ generation: 1, hosts: [], places: ["internet"] }),
     logs: async ({ lines, site }) =>
       found([{ time: 1, host: "h", program: site ?? "p", stream: "stdout", text: `${lines}` }]),
+    capture: async (_, { filter }) => found({ pcap: Buffer.from(filter ?? ""), said: "" }),
     flows: () => [],
     flowLines: async () => found({ flows: [], newest: 0, isLossy: false }),
     blueprint: () => undefined,

@@ -289,3 +289,27 @@ describe("a flow log", () => {
     expect(harmless.code).toBe(0);
   });
 });
+
+describe("a capture", () => {
+  test("holds the packets that the filter lets through, as a pcap file", async () => {
+    const captured = await world.arm("POST", "/openase/capture", {
+      ...{ at: "demo-front-end-0", seconds: 3 },
+      filter: "src host 168.63.129.16 and tcp dst port 16001",
+    });
+    const pcap = Buffer.from(captured.pcap, "base64");
+    expect([0xa1b2c3d4, 0xa1b23c4d]).toContain(pcap.readUInt32LE(0));
+    // Behind the file's head of 24 bytes: the balancer's probe came in meanwhile.
+    expect(pcap.length).toBeGreaterThan(24 + 16 + 40);
+  });
+
+  test("with a filter that is none is refused in tcpdump's words", async () => {
+    const refusal = await world.refused("POST", "/openase/capture", {
+      ...{ at: "internet", seconds: 1, filter: "nonsense nonsense" },
+    });
+    expect(refusal.code).toBe("CaptureNotPossible");
+    expect(refusal.what).toContain("tcpdump");
+    expect(
+      (await world.refused("POST", "/openase/capture", { at: "internet", seconds: 0 })).code,
+    ).toBe("InvalidRequest");
+  });
+});
