@@ -1,37 +1,55 @@
 /**
  * Deployments over HTTP, to a group and to the subscription. How they run is in control/.
  */
+import { randomUUID } from "node:crypto";
+
 import { type Context, Hono } from "hono";
 
-import { keyOf, type ResourceId } from "../arm/ids.ts";
-import type { JsonObject, JsonValue } from "../arm/json.ts";
-import type { Problem, Result } from "../base/problem.ts";
+import { formatResourceId, keyOf, type ResourceId } from "../arm/ids.ts";
+import { describeKind, type JsonObject, plainText, propertyAt } from "../arm/json.ts";
+import { declined, found, type Problem, type Result } from "../base/problem.ts";
 import { bodyOfProblem } from "../control/error-body.ts";
 import { groupNotFound, notFound } from "../control/arm-writes.ts";
 import type { ControlPlane } from "../control/control-plane.ts";
-import type { Change, Preview } from "../control/deployment-preview.ts";
+import type { Preview } from "../control/deployment-preview.ts";
 import type { Deployment } from "../control/deployment-record.ts";
 import type { DeploymentRequest } from "../control/deployments.ts";
 import { renderDeployment, renderStep } from "../control/deployment-view.ts";
+import { renderWhatIf, type ResultFormat } from "../control/what-if.ts";
 import { callerIn } from "./access.ts";
-import { answer, followOperation, page, refuse, sent, statusOfProblem } from "./answer.ts";
-import { bodyOf, idInPath, segmentCount } from "./request.ts";
+import {
+  answer,
+  followOperation,
+  lookAgain,
+  page,
+  refuse,
+  sent,
+  statusOfProblem,
+} from "./answer.ts";
+import { bodyOf, idInPath, query, segmentCount } from "./request.ts";
 
 const SCOPES = ["/subscriptions/:sub/resourcegroups/:group", "/subscriptions/:sub"];
+/** Nothing stands there that a template could make. */
+const HIGHER_SCOPES = ["", "/providers/microsoft.management/managementgroups/:group"];
 
 export function deploymentRoutes(plane: ControlPlane): Hono {
   const routes = new Hono();
+  const answers = new WhatIfAnswers();
+  for (const scope of HIGHER_SCOPES)
+    for (const path of ["", "/:deployment", "/:deployment/*"])
+      routes.all(`${scope}/providers/microsoft.resources/deployments${path}`, refuseScope);
   for (const scope of SCOPES) {
     const all = `${scope}/providers/microsoft.resources/deployments`;
     const one = `${all}/:deployment`;
     routes.get(all, (context) => list(context, plane));
     routes.get(one, (context) =>
-      show(context, plane, 0, (found) => sent(context, renderDeployment(found))),
+      show(context, plane, 0, (deployment) => sent(context, renderDeployment(deployment))),
     );
     routes.put(one, (context) => put(context, plane));
     routes.delete(one, (context) => remove(context, plane));
     routes.post(`${one}/validate`, (context) => validate(context, plane));
-    routes.post(`${one}/whatif`, (context) => whatIf(context, plane));
+    routes.post(`${one}/whatif`, (context) => whatIf(context, plane, answers));
+    routes.get(`${one}/whatifoperationresults/:id`, (context) => whatIfAnswer(context, answers));
     routes.post(`${one}/cancel`, (context) => cancel(context, plane));
     routes.post(`${one}/exporttemplate`, (context) =>
       show(context, plane, 1, ({ template }) => sent(context, { template })),
@@ -43,6 +61,14 @@ export function deploymentRoutes(plane: ControlPlane): Hono {
     }
   }
   return routes;
+}
+
+function refuseScope(context: Context): Response {
+  return refuse(context, {
+    code: "InvalidDeploymentScope",
+    what: "deployments to a tenant or a management group are not offered: this installation is one subscription",
+    fix: "Deploy to the subscription (az deployment sub) or to a group in it (az deployment group).",
+  });
 }
 
 /** The deployment's key: both spellings of its path lead to it. */
@@ -136,39 +162,78 @@ function validated({ changes, deployment, warnings }: Preview): JsonObject {
   return { ...shown, properties: { ...properties, validatedResources } };
 }
 
-async function whatIf(context: Context, plane: ControlPlane): Promise<Response> {
+/**
+ * Answers of what-if that clients fetch by the address they were given. Tried again in no time, and
+ * large: they are not stored, and the eldest give way.
+ */
+class WhatIfAnswers {
+  readonly #answers = new Map<string, JsonObject>();
+
+  keep(answered: JsonObject): string {
+    const [eldest] = this.#answers.keys();
+    if (MOST_ANSWERS <= this.#answers.size && eldest !== undefined) this.#answers.delete(eldest);
+    const id = randomUUID();
+    this.#answers.set(id, answered);
+    return id;
+  }
+
+  get(id: string): JsonObject | undefined {
+    return this.#answers.get(id);
+  }
+}
+
+const MOST_ANSWERS = 64;
+
+async function whatIf(
+  context: Context,
+  plane: ControlPlane,
+  answers: WhatIfAnswers,
+): Promise<Response> {
   const read = await request(context, 1);
   if (!read.ok) return refuse(context, read.problem);
+  const format = resultFormat(read.value);
+  if (!format.ok) return refuse(context, format.problem);
   const preview = plane.deployments.whatIf(read.value);
   if (!preview.ok && statusOfProblem(preview.problem.code) === 404)
     return refuse(context, preview.problem);
-  // The answer is at hand; clients take it with the first answer as well as later.
-  return sent(
-    context,
+  // That a template would be refused is an answer too.
+  const id = answers.keep(
     preview.ok
-      ? {
-          status: "Succeeded",
-          properties: {
-            changes: preview.value.changes.map(changeShown),
-            diagnostics: preview.value.warnings.map(diagnostic),
-          },
-        }
+      ? { status: "Succeeded", properties: renderWhatIf(preview.value, format.value) }
       : { status: "Failed", error: bodyOfProblem(preview.problem) },
   );
+  const { origin, pathname } = new URL(context.req.url);
+  const version = encodeURIComponent(query(context, "api-version") ?? "");
+  const path = pathname.replace(/\/whatif\/?$/i, "/whatIfOperationResults");
+  context.header("Location", `${origin}${path}/${id}?api-version=${version}`);
+  lookAgain(context);
+  return context.body(null, 202);
 }
 
-function changeShown({ delta, ...change }: Change): JsonValue {
-  return { ...change, delta: delta.map((one) => ({ ...one })) };
+function whatIfAnswer(context: Context, answers: WhatIfAnswers): Response {
+  const answered = answers.get(context.req.param("id") ?? "");
+  if (answered !== undefined) return sent(context, answered);
+  return refuse(context, {
+    code: "OperationNotFound",
+    what: "there is no such answer of what-if, or no longer",
+    fix: "Ask what-if again.",
+  });
 }
 
-function diagnostic({ code, fix, what, where }: Problem): JsonValue {
-  return {
-    level: "Warning",
-    code,
-    message: `${what}. ${fix}`,
-    ...(where === undefined ? {} : { target: where }),
-  };
+function resultFormat({ body, id }: DeploymentRequest): Result<ResultFormat> {
+  const wish = propertyAt(body, "properties", "whatIfSettings", "resultFormat");
+  if (wish === undefined || wish === null) return found("FullResourcePayloads");
+  const known = RESULT_FORMATS.find((one) => one.toLowerCase() === plainText(wish).toLowerCase());
+  if (known !== undefined) return found(known);
+  return declined({
+    code: "InvalidDeployment",
+    what: `properties.whatIfSettings.resultFormat is ${describeKind(wish)}`,
+    fix: `Write ${RESULT_FORMATS.join(" or ")}.`,
+    where: formatResourceId(id),
+  });
 }
+
+const RESULT_FORMATS = ["FullResourcePayloads", "ResourceIdOnly"] as const;
 
 function cancel(context: Context, plane: ControlPlane): Response {
   if (plane.deployments.get(keyInPath(context)) === undefined)

@@ -212,7 +212,8 @@ function isInstant(resource: Resource): boolean {
   return resource.type === "Microsoft.Resources/resourceGroups" || resource.type === "DeclaredOnly";
 }
 
-function removeOne(
+/** Also used within a transaction that is undone. */
+export function removeOne(
   transaction: Transaction,
   id: ResourceId,
   force: "force" | "unless-used",

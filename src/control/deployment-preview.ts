@@ -1,45 +1,40 @@
 /**
  * A deployment tried without doing it: every step is written within a transaction that is then
- * undone, so that the same rules judge it as when it is done.
+ * undone, so that the same rules judge it as when it is done, and the network that would be is
+ * proved like one that is.
  *
  * Values that exist only while a world runs are not known here; steps that ask for them are
  * reported as not to be foretold.
  */
 import { parseResourceId } from "../arm/ids.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../arm/json.ts";
 import type { Runtime } from "../arm/evaluate.ts";
 import type { Place } from "../arm/functions/place.ts";
-import { openStep, type Plan, planDeployment, type Step } from "../arm/template.ts";
+import {
+  type Declaration,
+  evaluateOutputs,
+  openStep,
+  type Plan,
+  planDeployment,
+  type Step,
+} from "../arm/template.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
+import { type Effect, effectsOf } from "../check/effect.ts";
 import type { Transaction } from "../store/store.ts";
-import { writeResource } from "./arm-writes.ts";
-import type { Deployment } from "./deployment-record.ts";
+import { removeOne, writeResource } from "./arm-writes.ts";
+import { type Deployment, storeDeployment } from "./deployment-record.ts";
+import { othersInGroup } from "./deployment-removals.ts";
 import { runtimeOver } from "./deployment-runtime.ts";
 import { inStep, inTemplate, keptAt } from "./deployment-words.ts";
 import type { DeploymentsOptions } from "./deployments.ts";
+import { type Change, changeOf } from "./what-if.ts";
 import { wantedResources } from "./wanted.ts";
 
 export type Preview = {
   readonly deployment: Deployment;
   readonly changes: readonly Change[];
   readonly warnings: readonly Problem[];
-};
-
-export type Change = {
-  readonly resourceId: string;
-  readonly changeType: "Create" | "Modify" | "NoChange" | "Delete" | "Unsupported";
-  readonly unsupportedReason?: string;
-  readonly before?: JsonObject;
-  readonly after?: JsonObject;
-  readonly delta: readonly Difference[];
-};
-
-export type Difference = {
-  /** `properties.addressSpace.addressPrefixes.0` */
-  readonly path: string;
-  readonly propertyChangeType: "Create" | "Delete" | "Modify";
-  readonly before?: JsonValue;
-  readonly after?: JsonValue;
+  /** On the environments that fare otherwise than before. */
+  readonly effects: readonly Effect[];
 };
 
 export function previewDeployment(
@@ -51,10 +46,18 @@ export function previewDeployment(
   const plan = planDeployment({ template, parameters, place });
   if (!plan.ok) return declined(inTemplate(plan.problem));
   const seen: Seen = { changes: [], warnings: [], problems: [] };
+  const before = wantedResources(options.store);
+  let effects: readonly Effect[] = [];
   const tried = options.store.transaction((transaction) => {
-    tryPlan({ options, transaction, seen }, plan.value);
-    if (deployment.mode === "Complete")
-      seen.changes.push(...removals(deployment, seen, transaction, options));
+    const trial = { options, transaction, seen, deployment };
+    tryPlan(trial, plan.value);
+    tryOthers(trial);
+    if (touchesNetworks(seen.changes) && seen.problems.length === 0)
+      effects = effectsOf(
+        { resources: before },
+        { resources: wantedResources(transaction) },
+        options.tag,
+      );
     return declined(UNDONE);
   });
   if (!tried.ok && tried.problem.code !== UNDONE.code) return tried;
@@ -65,7 +68,7 @@ export function previewDeployment(
       shownParameters: plan.value.parameters,
       state: "Succeeded" as const,
     };
-    return found({ deployment: shown, changes: seen.changes, warnings: seen.warnings });
+    return found({ deployment: shown, changes: seen.changes, warnings: seen.warnings, effects });
   }
   return declined({
     code: "InvalidTemplateDeployment",
@@ -87,6 +90,7 @@ type Trial = {
   readonly options: DeploymentsOptions;
   readonly transaction: Transaction;
   readonly seen: Seen;
+  readonly deployment: Deployment;
 };
 
 function tryPlan(trial: Trial, plan: Plan): void {
@@ -125,7 +129,9 @@ function tryStep(trial: Trial, plan: Plan, step: Step): "done" | "failed" {
   if (opened.value.kind === "deployment") {
     const before = seen.problems.length;
     tryPlan(trial, opened.value.plan);
-    return seen.problems.length === before ? "done" : "failed";
+    if (before < seen.problems.length) return "failed";
+    noteOutputs(trial, opened.value.declaration, opened.value.plan, runtime);
+    return "done";
   }
   const { body, id: text, key } = opened.value.declaration;
   const id = parseResourceId(text);
@@ -138,7 +144,8 @@ function tryStep(trial: Trial, plan: Plan, step: Step): "done" | "failed" {
     return "failed";
   }
   seen.warnings.push(...keptAt(written.value.stored.resource, step));
-  seen.changes.push(changeOf(text, before, options.views.of(transaction, key)));
+  const after = options.views.of(transaction, key);
+  seen.changes.push(changeOf({ id: text, apiVersion: step.apiVersion, before, after }));
   return "done";
 }
 
@@ -146,71 +153,39 @@ function unsupported(step: Step, why: string): Change {
   return { resourceId: step.id, changeType: "Unsupported", unsupportedReason: why, delta: [] };
 }
 
-function changeOf(
-  resourceId: string,
-  before: JsonObject | undefined,
-  after: JsonObject | undefined,
-): Change {
-  const shown = {
-    ...(before === undefined ? {} : { before }),
-    ...(after === undefined ? {} : { after }),
-  };
-  if (before === undefined) return { resourceId, changeType: "Create", ...shown, delta: [] };
-  const delta = differences(before, after ?? {}, "").filter(({ path }) => !path.endsWith("etag"));
-  return { resourceId, changeType: delta.length === 0 ? "NoChange" : "Modify", ...shown, delta };
+/** The outputs of a nested deployment, for those who ask for them; as far as they can be told. */
+function noteOutputs(
+  { transaction, deployment }: Trial,
+  { id, key, name }: Declaration,
+  plan: Plan,
+  runtime: Runtime,
+): void {
+  const outputs = evaluateOutputs(plan, runtime);
+  if (outputs.ok)
+    storeDeployment(transaction, { ...deployment, id, key, name, outputs: outputs.value });
 }
 
-/** Properties that differ, the deepest that tell it. */
-export function differences(
-  before: JsonValue,
-  after: JsonValue,
-  path: string,
-): readonly Difference[] {
-  if (isBranch(before) && isBranch(after) && Array.isArray(before) === Array.isArray(after)) {
-    const one = before as JsonObject;
-    const other = after as JsonObject;
-    const names = [...new Set([...Object.keys(one), ...Object.keys(other)])];
-    return names.flatMap((name): readonly Difference[] => {
-      const at = path === "" ? name : `${path}.${name}`;
-      const [left, right] = [one[name], other[name]];
-      if (left === undefined && right === undefined) return [];
-      if (left === undefined)
-        return [{ path: at, propertyChangeType: "Create", after: right ?? null }];
-      if (right === undefined) return [{ path: at, propertyChangeType: "Delete", before: left }];
-      return differences(left, right, at);
-    });
+/** What stands in the group and is not in the template: goes in mode Complete, else stays. */
+function tryOthers({ deployment, options, seen, transaction }: Trial): void {
+  const declared = seen.changes.map(({ resourceId }) => resourceId.toLowerCase());
+  for (const { id, key } of othersInGroup(deployment, declared, transaction)) {
+    const before = options.views.of(transaction, key);
+    const shown = before === undefined ? {} : { before };
+    if (deployment.mode === "Incremental") {
+      seen.changes.push({ resourceId: id, changeType: "Ignore", ...shown, delta: [] });
+      continue;
+    }
+    seen.changes.push({ resourceId: id, changeType: "Delete", ...shown, delta: [] });
+    const parsed = parseResourceId(id);
+    if (parsed.ok) removeOne(transaction, parsed.value, "force", options.now());
   }
-  return before === after ? [] : [{ path, propertyChangeType: "Modify", before, after }];
 }
 
-function isBranch(value: JsonValue): boolean {
-  return Array.isArray(value) || isJsonObject(value);
-}
-
-function removals(
-  deployment: Deployment,
-  seen: Seen,
-  transaction: Transaction,
-  { views }: DeploymentsOptions,
-): readonly Change[] {
-  const groupKey = /^(.*\/resourcegroups\/[^/]+)\/providers/.exec(deployment.key)?.[1];
-  const named = seen.changes.map(({ resourceId }) => resourceId.toLowerCase());
-  return wantedResources(transaction)
-    .filter(
-      ({ key }) =>
-        groupKey !== undefined &&
-        key.startsWith(`${groupKey}/`) &&
-        !named.some(
-          (kept) => key === kept || key.startsWith(`${kept}/`) || kept.startsWith(`${key}/`),
-        ),
-    )
-    .map(({ id, key }): Change => {
-      const before = views.of(transaction, key);
-      return {
-        resourceId: id,
-        changeType: "Delete",
-        ...(before === undefined ? {} : { before }),
-        delta: [],
-      };
-    });
+/** Only these can change how a packet fares. */
+function touchesNetworks(changes: readonly Change[]): boolean {
+  return changes.some(
+    ({ changeType, resourceId }) =>
+      !["Ignore", "NoChange"].includes(changeType) &&
+      /\/providers\/microsoft\.(network|web\/(hostingenvironments|serverfarms))/i.test(resourceId),
+  );
 }

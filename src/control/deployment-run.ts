@@ -30,12 +30,12 @@ import {
   storeDeployment,
   storeStep,
 } from "./deployment-record.ts";
+import { othersInGroup } from "./deployment-removals.ts";
 import { runtimeOver } from "./deployment-runtime.ts";
 import { inStep, keptAt } from "./deployment-words.ts";
 import type { DeploymentsOptions } from "./deployments.ts";
 import { finishOperation } from "./operations.ts";
 import type { ControlEvent } from "./control-plane.ts";
-import { wantedResources } from "./wanted.ts";
 
 /** Never rejects. */
 export async function runDeployment(
@@ -274,17 +274,9 @@ function warn(run: Run, key: string, warnings: readonly Problem[]): void {
 
 /** In mode Complete, what stands in the group and was not declared goes. */
 function removalsOf(run: Run, deployment: Deployment, ended: PlanEnd): PlanEnd {
-  const groupKey = /^(.*\/resourcegroups\/[^/]+)\/providers/.exec(deployment.key)?.[1];
-  if (deployment.mode !== "Complete" || groupKey === undefined) return ended;
+  if (deployment.mode !== "Complete") return ended;
   if (0 < ended.problems.length || run.signal.aborted) return ended;
-  const declared = ended.declared;
-  const extra = wantedResources(run.options.store).filter(
-    ({ key }) =>
-      key.startsWith(`${groupKey}/`) &&
-      !declared.some(
-        (kept) => key === kept || key.startsWith(`${kept}/`) || kept.startsWith(`${key}/`),
-      ),
-  );
+  const extra = othersInGroup(deployment, ended.declared, run.options.store);
   const problems: Problem[] = [];
   for (const { id } of extra) {
     const parsed = parseResourceId(id);

@@ -38,6 +38,14 @@ const deploy = async (body: object | string) => {
   return { put, end: await t.follow(put), shown: (await t.ask("GET", DEPLOYMENT)).json };
 };
 
+const whatIf = async (body: object) => {
+  const asked = await t.ask("POST", `${DEPLOYMENT}/whatIf`, body);
+  expect([asked.status, asked.headers.get("Retry-After")]).toEqual([202, "1"]);
+  const answer = await t.ask("GET", asked.headers.get("Location") ?? "");
+  expect([answer.status, answer.json.status]).toEqual([200, "Succeeded"]);
+  return answer.json.properties;
+};
+
 describe("a deployment", () => {
   test("writes its resources in order and gives its outputs", async () => {
     const outputs = {
@@ -255,12 +263,7 @@ describe("trying a deployment", () => {
     const wider = network("w", {
       properties: { addressSpace: { addressPrefixes: ["10.0.0.0/8"] } },
     });
-    const answer = await t.ask(
-      "POST",
-      `${DEPLOYMENT}/whatIf`,
-      template([network("u"), network("v"), wider]),
-    );
-    const changes = answer.json.properties.changes;
+    const { changes } = await whatIf(template([network("u"), network("v"), wider]));
     expect(changes.map((one: Loose) => [one.resourceId.split("/").at(-1), one.changeType])).toEqual(
       [
         ["u", "Create"],
@@ -269,10 +272,114 @@ describe("trying a deployment", () => {
       ],
     );
     expect(changes[2].delta).toContainEqual({
-      path: "properties.addressSpace.addressPrefixes.0",
-      propertyChangeType: "Modify",
-      before: "10.0.0.0/16",
-      after: "10.0.0.0/8",
+      path: "properties.addressSpace.addressPrefixes",
+      propertyChangeType: "Array",
+      children: [
+        {
+          path: "0",
+          propertyChangeType: "Modify",
+          before: "10.0.0.0/16",
+          after: "10.0.0.0/8",
+        },
+      ],
     });
+  });
+
+  test("what-if tells what the template does not name, and ids alone where only they are asked", async () => {
+    await deploy(template([network("v"), network("w")]));
+    const kinds = (changes: Loose) =>
+      changes.map((one: Loose) => [one.resourceId.split("/").at(-1), one.changeType]);
+    const { properties } = template([network("v")]);
+    expect(kinds((await whatIf({ properties })).changes)).toEqual([
+      ["v", "NoChange"],
+      ["w", "Ignore"],
+    ]);
+    const complete = { properties: { ...properties, mode: "Complete" } };
+    expect(kinds((await whatIf(complete)).changes)).toEqual([
+      ["v", "NoChange"],
+      ["w", "Delete"],
+    ]);
+    const whatIfSettings = { resultFormat: "ResourceIdOnly" };
+    const { changes } = await whatIf({ properties: { ...properties, whatIfSettings } });
+    expect(kinds(changes)).toEqual([
+      ["v", "Deploy"],
+      ["w", "Ignore"],
+    ]);
+    expect(Object.keys(changes[0])).toEqual(["resourceId", "changeType"]);
+    expect((await t.ask("GET", `${NETWORKS}/w`)).status).toBe(200);
+    const odd = { properties: { ...properties, whatIfSettings: { resultFormat: "Poem" } } };
+    expect((await t.ask("POST", `${DEPLOYMENT}/whatIf`, odd)).status).toBe(400);
+  });
+
+  test("what-if tells what a rule does to the environment behind it", async () => {
+    const rules = (access: string) => ({
+      type: "Microsoft.Network/networkSecurityGroups",
+      apiVersion: "2022-01-01",
+      name: "g",
+      location: "here",
+      properties: {
+        securityRules: [
+          {
+            name: "Manage",
+            properties: {
+              ...{ access, direction: "Inbound", priority: 100, protocol: "Tcp" },
+              ...{ sourceAddressPrefix: "AppServiceManagement", sourcePortRange: "*" },
+              ...{ destinationAddressPrefix: "*", destinationPortRange: "454-455" },
+            },
+          },
+        ],
+      },
+    });
+    const inside = {
+      ...subnet("10.0.0.0/24"),
+      properties: {
+        addressPrefix: "10.0.0.0/24",
+        networkSecurityGroup: {
+          id: "[resourceId('Microsoft.Network/networkSecurityGroups', 'g')]",
+        },
+      },
+      dependsOn: ["v", "g"],
+    };
+    const environment = {
+      type: "Microsoft.Web/hostingEnvironments",
+      apiVersion: "2019-08-01",
+      name: "demo",
+      kind: "ASEV2",
+      location: "here",
+      dependsOn: ["v/s"],
+      properties: {
+        virtualNetwork: {
+          id: "[resourceId('Microsoft.Network/virtualNetworks', 'v')]",
+          subnet: "s",
+        },
+      },
+    };
+    const whole = template([rules("Allow"), network("v"), inside, environment]);
+    const made = await whatIf(whole);
+    const created = made.changes.find((one: Loose) => one.resourceId.endsWith("/demo"));
+    expect(created.after.networkEffect[0]).toMatch(/flow/);
+    expect((await deploy(whole)).end).toMatchObject({ status: "Succeeded" });
+    const told = await whatIf(template([rules("Deny")]));
+    const fares = told.changes.find((one: Loose) => one.resourceId.endsWith("/demo"));
+    expect(fares).toMatchObject({ changeType: "Ignore", delta: [{ path: "networkEffect" }] });
+    expect(fares.delta[0].children.map((one: Loose) => one.before ?? one.after)).toEqual(
+      expect.arrayContaining([
+        expect.stringContaining("suspended"),
+        expect.stringMatching(/Manage/),
+        expect.stringMatching(/^lost: inbound .*454-455/),
+      ]),
+    );
+    expect(told.diagnostics).toContainEqual(
+      expect.objectContaining({ level: "Error", code: "RequirementViolated" }),
+    );
+    expect((await whatIf(template([rules("Allow")]))).diagnostics).toEqual([]);
+  });
+
+  test("higher scopes are refused with what to do instead", async () => {
+    const path = "providers/Microsoft.Resources/deployments/d";
+    for (const scope of ["", "/providers/Microsoft.Management/managementGroups/m"]) {
+      const put = await t.ask("PUT", `${scope}/${path}`, template([]));
+      expect([put.status, put.json.error.code]).toEqual([400, "InvalidDeploymentScope"]);
+    }
   });
 });

@@ -16,6 +16,7 @@ import type { ParseContext } from "../arm/types/body.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
 import type { Caller } from "../identity/identity.ts";
 import type { Asked } from "../identity/operation-name.ts";
+import type { Cidr } from "../network/prefix.ts";
 import type { Reading, Store } from "../store/store.ts";
 import { type ArmWrites, groupNotFound, subscriptionNotFound } from "./arm-writes.ts";
 import type { Account } from "./control-plane.ts";
@@ -74,6 +75,8 @@ export type DeploymentsOptions = {
   /** What the template function environment() answers. */
   readonly environment: JsonObject;
   readonly isServiceTag: ParseContext["isServiceTag"];
+  /** Published IPv4 prefixes of a service tag; undefined: nobody publishes it. */
+  readonly tag: (name: string) => readonly Cidr[] | undefined;
   readonly readPfx: NonNullable<ParseContext["readPfx"]>;
   readonly onDefect: (thrown: unknown) => void;
   readonly access: DeploymentAccess;

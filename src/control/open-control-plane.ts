@@ -3,6 +3,7 @@
  */
 import type { JsonObject } from "../arm/json.ts";
 import type { ParseContext, ServiceTagAnswer } from "../arm/types/body.ts";
+import type { Cidr } from "../network/prefix.ts";
 import type { Store } from "../store/store.ts";
 import { openArmWrites } from "./arm-writes.ts";
 import type { Account, ControlPlane, World } from "./control-plane.ts";
@@ -50,6 +51,8 @@ export function openControlPlane(options: ControlPlaneOptions): OpenedControlPla
     now,
     environment,
     isServiceTag,
+    tag: (name) =>
+      "known" in isServiceTag(name) ? (world.prefixesOfTag(name) as readonly Cidr[]) : undefined,
     readPfx,
     onDefect: options.onDefect,
     access: options.access,

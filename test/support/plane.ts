@@ -11,9 +11,11 @@ import { declined, found, type Problem } from "../../src/base/problem.ts";
 import { openAccount } from "../../src/control/account.ts";
 import type { World } from "../../src/control/control-plane.ts";
 import { openControlPlane, type OpenedControlPlane } from "../../src/control/open-control-plane.ts";
+import type { ServiceTags } from "../../src/network/service-tags.ts";
 import { settleOperations, type TargetStatus } from "../../src/control/operations.ts";
 import { readPfx } from "../../src/services/pfx.ts";
 import { openSqliteStore } from "../../src/store/sqlite-store.ts";
+import { loadServiceTags } from "../../src/store/service-tag-file.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createApi } from "../../src/api/app.ts";
 import type { Limits } from "../../src/api/limits.ts";
@@ -183,6 +185,16 @@ function tokenKeys(): Promise<TokenKeys> {
   return shared;
 }
 
+/** Reading them takes a while, and few tests ask. */
+let tags: ServiceTags | undefined;
+
+function publishedTags(): ServiceTags {
+  const loaded = tags === undefined ? loadServiceTags() : found(tags);
+  if (!loaded.ok) throw new Error(loaded.problem.what);
+  tags = loaded.value;
+  return tags;
+}
+
 function worldOf(world: TestWorld): World {
   return {
     statusOf: () => undefined,
@@ -194,7 +206,8 @@ function worldOf(world: TestWorld): World {
     ledgerOf: () => [{ address: "10.0.0.4", use: "FrontEnd", host: "demo-front-end-0" }],
     routesAt: () => found([]),
     addressHistoryOf: () => [],
-    prefixesOfTag: (tag) => (tag === "AppServiceManagement" ? ["13.66.140.0/32"] : []),
+    prefixesOfTag: (tag) =>
+      tag === "AppServiceManagement" ? ["13.66.140.0/32"] : publishedTags().prefixes(tag),
     look: async () => found({ generation: 1, hosts: [], places: ["internet"] }),
     logs: async ({ lines, site }) =>
       found([{ time: 1, host: "h", program: site ?? "p", stream: "stdout", text: `${lines}` }]),
