@@ -196,6 +196,31 @@ const ase = (...words: readonly string[]): { readonly code: number; readonly sai
   return { code: ran.status ?? -1, said: `${ran.stdout}${ran.stderr}` };
 };
 
+describe("a check of the running network", () => {
+  test("does not take the environment's own hosts for strangers in its subnet", () => {
+    const checked = ase("check", "--server", "--fix", "none");
+    expect(checked.said).not.toContain("Something else stands");
+    expect(checked.code).toBe(0);
+  });
+
+  test("sends the packets of what is stopped, and law and packets agree", async () => {
+    const rule = world.network("networkSecurityGroups/demo-nsg/securityRules/cut-management");
+    await world.arm("PUT", rule, {
+      properties: {
+        ...{ priority: 110, direction: "Inbound", access: "Deny", protocol: "*" },
+        ...{ sourceAddressPrefix: "*", sourcePortRange: "*" },
+        ...{ destinationAddressPrefix: "*", destinationPortRange: "454-455" },
+      },
+    });
+    const checked = ase("check", "--server", "--trace", "--fix", "none");
+    await world.arm("DELETE", rule);
+    expect(checked.code).toBe(1);
+    expect(checked.said).toContain("Traced: management commands");
+    expect(checked.said).toContain("in fact     it was denied by rule cut-management");
+    expect(checked.said).not.toContain("DIFFER");
+  });
+});
+
 describe("a flow log", () => {
   const nsg = () => world.network("networkSecurityGroups/demo-nsg");
   const flows = async (): Promise<Loose[]> => (await world.arm("GET", "/openase/flows")).value;

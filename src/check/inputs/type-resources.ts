@@ -35,6 +35,7 @@ export function typeResources(
     lookUp: (key) => resources.get(key),
   };
   for (const written of inOrder(all)) {
+    if (isOfEnvironment(written)) continue;
     const own = placesWithin(written, places);
     const refuse = (problem: Problem) => problems.push(located(problem, own, written));
     const id = parseResourceId(written.id);
@@ -119,6 +120,12 @@ function located(problem: Problem, own: ReadonlyMap<string, Origin>, written: Wr
   const id = problem.where ?? written.id;
   const name = written.address ?? id;
   return { ...problem, where: origin === undefined ? name : `${formatPlace(origin)} (${name})` };
+}
+
+/** An interface of an environment's own host: shown by this product, declared by nobody. */
+function isOfEnvironment({ body }: Written): boolean {
+  const owner = property(body, "managedBy");
+  return typeof owner === "string" && /\/hostingEnvironments\/[^/]+$/i.test(owner);
 }
 
 type Odd = { readonly isError: boolean; readonly problem: Problem };
