@@ -8,6 +8,7 @@
 import type { EnvironmentKind, InstanceSize, LoadBalancingMode } from "../environment/kind.ts";
 import type { RecordData, RecordType } from "../network/names.ts";
 import type { Cidr, Ipv4 } from "../network/prefix.ts";
+import type { Cidr6 } from "../network/prefix6.ts";
 import type { NextHop } from "../network/route.ts";
 import type { SecurityRule } from "../network/rule.ts";
 import type { JsonObject } from "./json.ts";
@@ -36,6 +37,8 @@ export type ResourceGroup = Located & { readonly type: "Microsoft.Resources/reso
 export type VirtualNetwork = Located & {
   readonly type: "Microsoft.Network/virtualNetworks";
   readonly prefixes: readonly Cidr[];
+  /** Of a dual-stack network: kept and answered; the world carries IPv4. Absent: none. */
+  readonly prefixes6?: readonly Cidr6[];
   /** Empty: the platform's resolver. */
   readonly dnsServers: readonly Ipv4[];
 };
@@ -44,6 +47,8 @@ export type Subnet = Common & {
   readonly type: "Microsoft.Network/virtualNetworks/subnets";
   readonly network: Reference;
   readonly prefix: Cidr;
+  /** Of a dual-stack subnet: one /64. */
+  readonly prefix6?: Cidr6;
   readonly networkSecurityGroup?: Reference;
   readonly routeTable?: Reference;
   /** For example `Microsoft.Sql`. */

@@ -84,6 +84,31 @@ describe("a deployment", () => {
     );
   });
 
+  test("makes networks of both families, kept as they were written", async () => {
+    const addressPrefixes = ["10.0.0.0/16", "fd00:db8::/48"];
+    const both = (six: string) => ({
+      ...subnet("10.0.0.0/24"),
+      properties: { addressPrefixes: ["10.0.0.0/24", six] },
+    });
+    const dual = network("v", { properties: { addressSpace: { addressPrefixes } } });
+    const { end } = await deploy(template([dual, both("fd00:db8:0:1::/64")]));
+    expect(end).toMatchObject({ status: "Succeeded" });
+    const shown = (await t.ask("GET", `${NETWORKS}/v`)).json.properties;
+    expect(shown.addressSpace.addressPrefixes).toEqual(addressPrefixes);
+    expect(shown.subnets[0].properties).toMatchObject({
+      addressPrefix: "10.0.0.0/24",
+      addressPrefixes: ["10.0.0.0/24", "fd00:db8:0:1::/64"],
+    });
+    for (const six of ["fd00:db9::/64", "fd00:db8::/56", "fd00:zz::/64"]) {
+      const refused = await t.ask("POST", `${DEPLOYMENT}/validate`, template([dual, both(six)]));
+      expect([six, refused.status, refused.json.error.details[0].message]).toEqual([
+        six,
+        400,
+        expect.stringContaining(six),
+      ]);
+    }
+  });
+
   test("is read leniently: comments, bare keys, newlines in texts", async () => {
     const text = `{"properties":{"mode":"Incremental", template:{ // as az sends it
       "variables":{"m":"line1\nline2"}, "resources":[], /* none */ }}}`;

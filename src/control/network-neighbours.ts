@@ -6,7 +6,8 @@ import { isJsonArray, property, propertyAt } from "../arm/json.ts";
 import type { Resource, ResourceOf } from "../arm/resources.ts";
 import type { Problem } from "../base/problem.ts";
 import { FIRST_HOST_OFFSET } from "../environment/addresses.ts";
-import { addressAt, contains, encloses, overlap, sizeOf } from "../network/prefix.ts";
+import { addressAt, type Cidr, contains, encloses, overlap, sizeOf } from "../network/prefix.ts";
+import { type Cidr6, rangeOf6 } from "../network/prefix6.ts";
 import { exclusive, occupantOf, type Wanted } from "./references.ts";
 
 export function judgeNetwork(
@@ -28,9 +29,15 @@ export function judgeSubnet(
   if (network?.type === "Microsoft.Network/virtualNetworks") {
     if (!network.prefixes.some((prefix) => encloses(prefix, subnet.prefix)))
       return outsideProblem(subnet, network);
+    const { prefix6 } = subnet;
+    if (prefix6 !== undefined && !(network.prefixes6 ?? []).some((one) => encloses6(one, prefix6)))
+      return outsideProblem({ ...subnet, prefix: prefix6 }, network);
   }
   const twin = subnetsOf(subnet.network.key, wanted).find(
-    (other) => other.key !== subnet.key && overlap(other.prefix, subnet.prefix),
+    (other) =>
+      other.key !== subnet.key &&
+      (overlap(other.prefix, subnet.prefix) ||
+        (other.prefix6 !== undefined && other.prefix6 === subnet.prefix6)),
   );
   if (twin !== undefined)
     return {
@@ -40,6 +47,11 @@ export function judgeSubnet(
       where: subnet.id,
     };
   return judgeDelegation(subnet, before, wanted) ?? judgeSubnetChange(subnet, before, wanted);
+}
+
+function encloses6(outer: Cidr6, inner: Cidr6): boolean {
+  const [around, within] = [rangeOf6(outer), rangeOf6(inner)];
+  return around.low <= within.low && within.high <= around.high;
 }
 
 /** Services that a subnet is given over to, by name. */
@@ -92,12 +104,13 @@ function judgeSubnetChange(
 }
 
 function outsideProblem(
-  subnet: ResourceOf<"Microsoft.Network/virtualNetworks/subnets">,
+  subnet: { readonly id: string; readonly name: string; readonly prefix: Cidr | Cidr6 },
   network: ResourceOf<"Microsoft.Network/virtualNetworks">,
 ): Problem {
+  const space = [...network.prefixes, ...(network.prefixes6 ?? [])].join(", ");
   return {
     code: "NetcfgInvalidSubnet",
-    what: `subnet ${subnet.name} (${subnet.prefix}) is not within the address space of ${network.name} (${network.prefixes.join(", ")})`,
+    what: `subnet ${subnet.name} (${subnet.prefix}) is not within the address space of ${network.name} (${space})`,
     fix: "Choose a prefix within the address space, or widen the address space.",
     where: subnet.id,
   };

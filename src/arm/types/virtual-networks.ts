@@ -1,6 +1,8 @@
 /** Virtual networks and their subnets: bodies to resources and back. */
 import { childOf, keyOf, parentOf, formatResourceId, type ResourceId } from "../ids.ts";
+import type { Result } from "../../base/problem.ts";
 import { parseCidr, parseIpv4, prefixLength } from "../../network/prefix.ts";
+import { type Cidr6, isIpv6, parseCidr6 } from "../../network/prefix6.ts";
 import type { JsonObject } from "../json.ts";
 import type { ResourceOf, Subnet, VirtualNetwork } from "../resources.ts";
 import { Body, bodyOf, identity, located, type Parsed, type ParseRequest } from "./body.ts";
@@ -19,9 +21,19 @@ export function parseVirtualNetwork(request: ParseRequest): Parsed {
   const written = body.required(path, body.texts(path));
   if (written.length === 0)
     body.fail("InvalidRequestContent", `${path} is empty`, "Give at least one prefix.");
-  const prefixes = written.map((text) =>
-    body.accept(path, parseCidr(text), "InvalidAddressPrefixFormat"),
+  const read = <Prefix>(texts: readonly string[], parse: (text: string) => Result<Prefix>) =>
+    texts.map((text) => body.accept(path, parse(text), "InvalidAddressPrefixFormat"));
+  const prefixes = read(
+    written.filter((text) => !isIpv6(text)),
+    parseCidr,
   );
+  if (prefixes.length === 0)
+    body.fail(
+      "InvalidRequestContent",
+      `${path} holds IPv6 prefixes alone`,
+      "Give an IPv4 prefix too, as Azure wants it of a dual-stack network.",
+    );
+  const prefixes6 = read(written.filter(isIpv6), parseCidr6);
   const dnsServers = (body.texts("properties.dhcpOptions.dnsServers") ?? []).map((text) =>
     body.accept("properties.dhcpOptions.dnsServers", parseIpv4(text)),
   );
@@ -30,6 +42,7 @@ export function parseVirtualNetwork(request: ParseRequest): Parsed {
     ...identity(request.id, request.before),
     ...located(request, body),
     prefixes,
+    ...(prefixes6.length === 0 ? {} : { prefixes6 }),
     dnsServers,
     extra: body.extra(["addressSpace", "dhcpOptions", "subnets", "virtualNetworkPeerings"]),
   };
@@ -59,7 +72,8 @@ export function parseSubnet(request: ParseRequest): Parsed {
 
 function subnetOf(id: ResourceId, body: Body, before: ParseRequest["before"]): Subnet {
   const several = body.texts("properties.addressPrefixes") ?? [];
-  const text = body.text("properties.addressPrefix") ?? several.find((one) => !one.includes(":"));
+  const text = body.text("properties.addressPrefix") ?? several.find((one) => !isIpv6(one));
+  const prefix6 = secondPrefix(several, body);
   const path = "properties.addressPrefix";
   const prefix = body.accept(
     path,
@@ -80,6 +94,7 @@ function subnetOf(id: ResourceId, body: Body, before: ParseRequest["before"]): S
     ...identity(id, before),
     network: { id: formatResourceId(parent), key: keyOf(parent) },
     prefix,
+    ...(prefix6 === undefined ? {} : { prefix6 }),
     ...(group === undefined ? {} : { networkSecurityGroup: group }),
     ...(table === undefined ? {} : { routeTable: table }),
     serviceEndpoints: (body.list("properties.serviceEndpoints") ?? []).map((endpoint) =>
@@ -99,6 +114,20 @@ function subnetOf(id: ResourceId, body: Body, before: ParseRequest["before"]): S
   };
 }
 
+/** The IPv6 prefix of a dual-stack subnet. */
+function secondPrefix(several: readonly string[], body: Body): Cidr6 | undefined {
+  const path = "properties.addressPrefixes";
+  const [text, ...more] = several.filter(isIpv6);
+  if (text === undefined) return undefined;
+  const prefix = body.accept(path, parseCidr6(text), "InvalidAddressPrefixFormat");
+  if (more.length === 0 && prefix.endsWith("/64")) return prefix;
+  return body.fail(
+    "NetcfgInvalidSubnet",
+    `${path}: ${[text, ...more].join(", ")} cannot be the IPv6 part of a subnet`,
+    "Give one IPv6 prefix of exactly /64 beside the IPv4 prefix.",
+  );
+}
+
 export function renderVirtualNetwork(network: VirtualNetwork, context: RenderContext): JsonObject {
   const subnets = context.ofType(SUBNET).filter((subnet) => subnet.network.key === network.key);
   return envelope(network, context, {
@@ -108,7 +137,7 @@ export function renderVirtualNetwork(network: VirtualNetwork, context: RenderCon
       .ofType(PEERING)
       .filter((peering) => peering.network.key === network.key)
       .map((peering) => renderPeering(peering, context)),
-    addressSpace: { addressPrefixes: network.prefixes },
+    addressSpace: { addressPrefixes: [...network.prefixes, ...(network.prefixes6 ?? [])] },
     dhcpOptions: { dnsServers: network.dnsServers },
     subnets: subnets.map((subnet) => renderSubnet(subnet, context)),
   });
@@ -131,6 +160,7 @@ export function renderSubnet(subnet: Subnet, context: RenderContext): JsonObject
     privateLinkServiceNetworkPolicies: "Enabled",
     ...subnet.extra,
     addressPrefix: subnet.prefix,
+    ...(subnet.prefix6 === undefined ? {} : { addressPrefixes: [subnet.prefix, subnet.prefix6] }),
     ...idOnly("networkSecurityGroup", subnet.networkSecurityGroup),
     ...idOnly("routeTable", subnet.routeTable),
     serviceEndpoints: subnet.serviceEndpoints.map((service) => ({
