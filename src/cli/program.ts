@@ -5,7 +5,7 @@
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
-import type { Problem, Result } from "../base/problem.ts";
+import { type Problem, ProblemError, type Result } from "../base/problem.ts";
 import { type AppContent, parseAppContent, parseDuration, parsePort } from "./arguments.ts";
 import {
   act,
@@ -50,6 +50,11 @@ export async function runProgram(words: readonly string[], session: Session): Pr
   try {
     await program.parseAsync([...words], { from: "user" });
   } catch (thrown) {
+    // A question of the law that is too large is declined from deep inside.
+    if (thrown instanceof ProblemError) {
+      session.terminal.complain(thrown.problem);
+      return exitCodeOf(thrown.problem);
+    }
     if (!(thrown instanceof CommanderError)) throw thrown;
     // `commander.help`: help that stands in for a command that is missing.
     if (thrown.code === "commander.help") return EXIT.wrongUse;

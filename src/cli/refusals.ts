@@ -62,6 +62,8 @@ export type ExitCode = number;
  * ARM's codes say it: `InvalidTemplate`, `ResourceNotFound`.
  */
 export function exitCodeOf(problem: Problem): ExitCode {
-  const aboutInput = /^(Invalid|Unknown|Unsupported|Missing|WrongUse)|NotFound$/.test(problem.code);
+  const aboutInput = /^(Invalid|Unknown|Unsupported|Missing|WrongUse|LawQuestion)|NotFound$/.test(
+    problem.code,
+  );
   return aboutInput ? EXIT.wrongUse : EXIT.notAsWanted;
 }

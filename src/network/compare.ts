@@ -4,6 +4,7 @@
  * Both become diagrams over the same labels; where those are one number the policies are equal. Words
  * for the sets are found elsewhere (naming.ts).
  */
+import { withinBudget } from "./decisions.ts";
 import {
   BudgetSpent,
   CHANGE,
@@ -26,7 +27,8 @@ export type Change = {
   /** At most so many as were asked for; none of them can be made larger. */
   readonly boxes: PacketSet;
   readonly truncated: boolean;
-  readonly packets: bigint;
+  /** Undefined: more than can be counted within the budget. */
+  readonly packets: bigint | undefined;
 };
 
 export type PolicyDifference = {
@@ -46,7 +48,15 @@ export function diffPolicies(
   within: PacketBox = ALL_PACKETS,
   options: { readonly most?: number; readonly budget?: Budget } = {},
 ): PolicyDifference {
-  const { most = MOST_SHOWN, budget } = options;
+  return withinBudget(() => differenceOf(before, after, within, options));
+}
+
+function differenceOf(
+  before: Policy,
+  after: Policy,
+  within: PacketBox,
+  { most = MOST_SHOWN, budget }: { readonly most?: number; readonly budget?: Budget },
+): PolicyDifference {
   const parts = FAMILIES.map((family) => {
     const region = new Region({
       family,
@@ -61,7 +71,9 @@ export function diffPolicies(
   });
   const gained = joined(parts.map((part) => part.gained));
   const lost = joined(parts.map((part) => part.lost));
-  return { equal: gained.packets + lost.packets === 0n, gained, lost };
+  const equal =
+    gained.boxes.length + lost.boxes.length === 0 && !gained.truncated && !lost.truncated;
+  return { equal, gained, lost };
 }
 
 /** The part of a box that passes, or that does not. */
@@ -71,6 +83,10 @@ export function partOf(
   which: "allowed" | "denied",
   most: number = MOST_SHOWN,
 ): Change {
+  return withinBudget(() => partIn(policy, box, which, most));
+}
+
+function partIn(policy: Policy, box: PacketBox, which: "allowed" | "denied", most: number): Change {
   return joined(
     FAMILIES.map((family) => {
       const region = new Region({ family, bounds: box, answers: "verdicts" });
@@ -96,6 +112,7 @@ function rootsOf(
     region.update(before);
     const { root, builds } = region;
     region.update(after);
+    region.beginLook();
     if (region.builds === builds) return [root, region.root];
   }
   throw new BudgetSpent();
@@ -104,6 +121,7 @@ function rootsOf(
 const MOST_TRIES = 4;
 
 function changeOf(region: Region, node: number, kind: number, most: number): Change {
+  region.beginLook();
   const part = region.diagram.select(node, (answer) => answer === kind);
   if (part === NOTHING) return { boxes: [], truncated: false, packets: 0n };
   return { ...boxesInside(region, part, most), packets: countInside(region, part) };
@@ -113,6 +131,10 @@ function joined(parts: readonly Change[]): Change {
   return {
     boxes: parts.flatMap(({ boxes }) => boxes),
     truncated: parts.some(({ truncated }) => truncated),
-    packets: parts.reduce((sum, { packets }) => sum + packets, 0n),
+    packets: parts.reduce<bigint | undefined>(
+      (sum, { packets }) =>
+        sum === undefined || packets === undefined ? undefined : sum + packets,
+      0n,
+    ),
   };
 }

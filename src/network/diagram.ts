@@ -20,12 +20,13 @@ export class BudgetSpent extends Error {
 
 export type Budget = { edges: number; steps: number };
 
-/** About 500 MB and half a minute at the very most; what is usual needs a thousandth. */
-export const USUAL_BUDGET: Budget = { edges: 30_000_000, steps: 100_000_000 };
+/** Some 500 MB and ten seconds at the very most; what is usual needs a thousandth. */
+export const USUAL_BUDGET: Budget = { edges: 24_000_000, steps: 80_000_000 };
 
 /** Answers of diagrams that tell verdicts; other diagrams have answers of their own below -1. */
 export const ALLOW = -2;
 export const DENY = -3;
+export const ALLOW_BY_DEFAULT = -4;
 /** Answers of CHANGE, and of sets of packets. */
 export const INSIDE = -2;
 export const GAINED = -2;
@@ -78,6 +79,12 @@ export class Diagram {
     this.#factor = factor;
   }
 
+  /** Whoever looks at runs pays for them, or looks would know no end. @throws BudgetSpent */
+  spend(steps: number): void {
+    this.#steps += steps;
+    if (this.#factor * this.#budget.steps < this.#steps) throw new BudgetSpent();
+  }
+
   /** 0 is the first field asked; answers stand below all. */
   levelOf(node: number): number {
     return node < 0 ? BELOW_ALL : (this.#cells[this.#offsets[node] as number] as number);
@@ -86,6 +93,7 @@ export class Diagram {
   /** @param visit is given each run: first label, last label, target; true ends the visit */
   someRun(node: number, visit: (low: number, high: number, target: number) => boolean): boolean {
     const offset = this.#offsets[node] as number;
+    this.spend(this.#countAt(offset));
     let low = 0;
     for (let at = offset + 2; at < offset + 2 + 2 * this.#countAt(offset); at += 2) {
       const high = this.#cells[at] as number;

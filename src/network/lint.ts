@@ -5,7 +5,17 @@
  *
  * @article Network Security Groups
  */
-import { ALLOW, DENY, DROP, INSIDE, KEEP, NOTHING, OVER, BudgetSpent } from "./diagram.ts";
+import {
+  ALLOW,
+  DENY,
+  DROP,
+  INSIDE,
+  KEEP,
+  NOTHING,
+  OVER,
+  BudgetSpent,
+  type Budget,
+} from "./diagram.ts";
 import type { RuleBox } from "./meaning.ts";
 import { ALL_PACKETS } from "./packet-set.ts";
 import type { Policy } from "./policy.ts";
@@ -24,9 +34,12 @@ export type RuleFinding = {
   readonly by: readonly SecurityRule[];
 };
 
+/** A real group of a thousand rules needs a tenth. */
+const BUDGET: Budget = { edges: 8_000_000, steps: 5_000_000 };
+
 export type Lint = {
   readonly findings: readonly RuleFinding[];
-  /** False: redundant rules were more than could be looked for. */
+  /** False: some rules could not be looked at within the budget. */
   readonly complete: boolean;
 };
 
@@ -56,17 +69,35 @@ type Look = {
   readonly by: readonly SecurityRule[];
 };
 
+/** About what could not be looked at, nothing is found. */
+const UNSEEN: Look = { decides: true, missed: true, by: [] };
+
 function lookAt(
   rules: readonly RuleBox[],
   family: "v4" | "v6",
 ): { readonly of: (rule: RuleBox) => readonly Look[]; readonly complete: boolean } {
-  const region = new Region({ family, bounds: ALL_PACKETS, answers: "rules" });
+  const looks = new Map<RuleBox, Look>();
+  try {
+    lookInto(looks, rules, family);
+  } catch (thrown) {
+    if (!(thrown instanceof BudgetSpent)) throw thrown;
+    return { of: (rule) => [looks.get(rule) ?? UNSEEN], complete: false };
+  }
+  return {
+    of: (rule) => {
+      const look = looks.get(rule);
+      return look === undefined ? [] : [look];
+    },
+    complete: true,
+  };
+}
+
+/** From the last rule to the first, so that what those after one say is known. */
+function lookInto(looks: Map<RuleBox, Look>, rules: readonly RuleBox[], family: "v4" | "v6"): void {
+  const region = new Region({ family, bounds: ALL_PACKETS, answers: "rules", budget: BUDGET });
   region.update(rules);
   region.learn(rules);
   const { diagram, root } = region;
-  const looks = new Map<RuleBox, Look>();
-  let complete = true;
-  /** What the rules after one say. */
   let after = NOTHING;
   for (const rule of rules.toReversed()) {
     const box = region.boxNode(rule.box, INSIDE);
@@ -78,30 +109,15 @@ function lookAt(
     const own = deciders.find((one) => one.rule === rule);
     const others = deciders.filter((one) => one !== own).map((one) => one.rule.rule);
     let missed = true;
-    try {
-      if (own !== undefined && complete) {
-        const share = diagram.select(decided, (answer) => answer === own.answer);
-        const next = diagram.combine(KEEP, after, share);
-        const opposite = rule.rule.access === "Allow" ? DENY : ALLOW;
-        const unsaid = diagram.combine(DROP, share, after) !== NOTHING;
-        missed = answersIn(diagram, next).has(opposite) || (rule.rule.access === "Deny" && unsaid);
-      }
-      if (complete) {
-        const verdict = rule.rule.access === "Allow" ? ALLOW : DENY;
-        after = diagram.combine(OVER, region.boxNode(rule.box, verdict), after);
-      }
-    } catch (thrown) {
-      if (!(thrown instanceof BudgetSpent)) throw thrown;
-      complete = false;
-      missed = true;
+    if (own !== undefined) {
+      const share = diagram.select(decided, (answer) => answer === own.answer);
+      const next = diagram.combine(KEEP, after, share);
+      const opposite = rule.rule.access === "Allow" ? DENY : ALLOW;
+      const unsaid = diagram.combine(DROP, share, after) !== NOTHING;
+      missed = answersIn(diagram, next).has(opposite) || (rule.rule.access === "Deny" && unsaid);
     }
+    const verdict = rule.rule.access === "Allow" ? ALLOW : DENY;
+    after = diagram.combine(OVER, region.boxNode(rule.box, verdict), after);
     looks.set(rule, { decides: own !== undefined, missed, by: others });
   }
-  return {
-    of: (rule) => {
-      const look = looks.get(rule);
-      return look === undefined ? [] : [look];
-    },
-    complete,
-  };
 }

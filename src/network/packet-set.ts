@@ -11,6 +11,7 @@ import {
   EVERYWHERE,
   holdsAddress,
   intersectionOf,
+  singleAddress,
   type AddressSet,
   type AnyIp,
 } from "./address-set.ts";
@@ -148,6 +149,18 @@ function countBox({ from, to, protocols, fromPorts, toPorts }: PacketBox): bigin
 
 function sizeOf<Num extends number | bigint>(ranges: Ranges<Num>, one: Num): bigint {
   return ranges.reduce((sum, { low, high }) => sum + BigInt(high) - BigInt(low) + BigInt(one), 0n);
+}
+
+/** The box of one packet. */
+export function packetBox({ from, to, protocol, fromPort, toPort }: Packet): PacketBox {
+  const port = (at: number) => (hasPorts(protocol) ? [{ low: at, high: at }] : [ANY_PORT]);
+  return {
+    from: singleAddress(from),
+    to: singleAddress(to),
+    protocols: [protocol],
+    fromPorts: port(fromPort),
+    toPorts: port(toPort),
+  };
 }
 
 /** The lowest packet of a box. */

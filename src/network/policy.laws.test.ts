@@ -16,7 +16,12 @@ test(`they agree when labels are few and given anew often, from seed ${FIRST} on
   for (let at = 0; at < SEEDS / 3; at += 1) askOneSeed(FIRST + at, { lastLabel: 255 });
 });
 
-test(`they agree when the budget is spent at once, from seed ${FIRST} on`, () => {
-  for (let at = 0; at < SEEDS / 3; at += 1)
-    askOneSeed(FIRST + at, { budget: { edges: 5, steps: 50 } });
+const NONE = { edges: 5, steps: 50 };
+const ENOUGH = { edges: 1e6, steps: 1e7 };
+
+test.each([
+  ["boxes are subtracted", { rules: NONE, boxes: 1e6, verdicts: NONE }],
+  ["verdicts only are told", { rules: NONE, boxes: 0, verdicts: ENOUGH }],
+])(`they agree when the budget is spent and %s, from seed ${FIRST} on`, (_, limits) => {
+  for (let at = 0; at < SEEDS / 3; at += 1) askOneSeed(FIRST + at, { limits });
 });

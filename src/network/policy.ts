@@ -8,7 +8,13 @@
  */
 import { must } from "../base/problem.ts";
 import { checkCertificate, type Certificate } from "./certificate.ts";
-import { Decisions, MOST_LISTED, type Decided, type DecisionOptions } from "./decisions.ts";
+import {
+  Decisions,
+  MOST_LISTED,
+  type Answer,
+  type Decided,
+  type DecisionOptions,
+} from "./decisions.ts";
 import { decidingRule } from "./evaluate.ts";
 import { boxOfRule, type RuleBox, type TagMeaning } from "./meaning.ts";
 import {
@@ -26,6 +32,7 @@ export type Proof = Holds | Fails;
 
 export type Holds = {
   readonly holds: true;
+  /** Where the budget did not suffice to tell rules apart: all that may. */
   readonly grantedBy: readonly SecurityRule[];
   /** The part that only a default rule grants, or the first boxes of it. */
   readonly byDefaultRule: PacketSet;
@@ -40,9 +47,10 @@ export type Fails = {
   /** The rule that stops the counterexample. */
   readonly blamed: SecurityRule;
   readonly violations: readonly Share[];
-  /** True: there are more boxes than are listed; `packets` counts all. */
+  /** True: there are more boxes, or more rules that stop packets, than are listed. */
   readonly truncated: boolean;
-  readonly packets: bigint;
+  /** All that are stopped, exactly; undefined: more than can be counted within the budget. */
+  readonly packets: bigint | undefined;
   readonly certificate: Certificate;
 };
 
@@ -96,7 +104,8 @@ export class Policy {
 
   /** Whether all of these packets pass. Ask with the same boxes again after an edit: it is quicker. */
   prove(required: PacketSet): Proof {
-    const decided = this.#ask(required);
+    const answers = this.#ask(required);
+    const decided = answers.flatMap((answer) => answer.decided);
     const denied = decided.filter(({ rule }) => rule.access === "Deny");
     const granted = decided.filter(({ rule }) => rule.access === "Allow");
     const first = denied.reduce<Decided | undefined>(
@@ -106,7 +115,7 @@ export class Policy {
     );
     return first === undefined
       ? this.#holds(required, granted)
-      : this.#fails(required, denied, first);
+      : this.#fails(required, denied, first, answers);
   }
 
   #holds(required: PacketSet, granted: readonly Decided[]): Holds {
@@ -124,28 +133,36 @@ export class Policy {
     };
   }
 
-  #fails(required: PacketSet, denied: readonly Decided[], first: Decided): Fails {
+  #fails(
+    required: PacketSet,
+    denied: readonly Decided[],
+    first: Decided,
+    answers: readonly Answer[],
+  ): Fails {
     const counterexample = firstPacket(first.some());
     const certificate: Certificate = { kind: "stopped", packet: counterexample, by: first.rule };
     const opinion = checkCertificate(certificate, this.#boxes, required);
     must(opinion === "confirmed", "the checker agrees that the packet is stopped");
     const violations: Share[] = [];
     let listed = 0;
-    let truncated = false;
+    let truncated = answers.some(({ incomplete }) => incomplete);
     for (const { rule, boxes } of denied) {
-      const found = boxes();
+      const found = listed < MOST_LISTED ? boxes() : { boxes: [], truncated: true };
       const shown = found.boxes.slice(0, MOST_LISTED - listed);
       listed += shown.length;
       truncated ||= found.truncated || shown.length < found.boxes.length;
       if (0 < shown.length) violations.push({ rule, boxes: shown });
     }
+    const counts = answers.map(({ stopped }) => stopped());
     return {
       holds: false,
       counterexample,
       blamed: first.rule,
       violations,
       truncated,
-      packets: denied.reduce((sum, one) => sum + one.packets(), 0n),
+      packets: counts.every((count) => count !== undefined)
+        ? counts.reduce((sum, count) => sum + count, 0n)
+        : undefined,
       certificate,
     };
   }
@@ -172,8 +189,8 @@ export class Policy {
     this.#last = { before, ...(removed && { removed }), ...(added && { added }) };
   }
 
-  #ask(set: PacketSet): readonly Decided[] {
-    return this.#apart(set).flatMap((box) => {
+  #ask(set: PacketSet): readonly Answer[] {
+    return this.#apart(set).map((box) => {
       const standing = this.#standing.get(box) ?? new Decisions(box, this.#options);
       this.#standing.set(box, standing);
       return standing.among(this.#boxes, this.#last);

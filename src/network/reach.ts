@@ -4,6 +4,7 @@
  * Both gates of a way are asked apart and joined by whoever knows the way.
  */
 import { DENY } from "./diagram.ts";
+import { withinBudget } from "./decisions.ts";
 import type { AddressSet } from "./address-set.ts";
 import { ALL_PACKETS, boxOf } from "./packet-set.ts";
 import type { Policy } from "./policy.ts";
@@ -21,6 +22,14 @@ export function reachability(
   from: readonly AddressSet[],
   to: readonly AddressSet[],
 ): readonly (readonly Reach[])[] {
+  return withinBudget(() => tableOf(policy, from, to));
+}
+
+function tableOf(
+  policy: Policy,
+  from: readonly AddressSet[],
+  to: readonly AddressSet[],
+): readonly (readonly Reach[])[] {
   const region = new Region({ family: "v4", bounds: ALL_PACKETS, answers: "verdicts" });
   region.update(policy.boxes);
   const sides = (sets: readonly AddressSet[], side: "from" | "to", level: number) =>
@@ -32,6 +41,7 @@ export function reachability(
   const { diagram, root } = region;
   const table = rows.map((): Reach[] => []);
   for (const column of columns) {
+    region.beginLook();
     // What lies below the source is the same for every row.
     const below = new Map<number, number>();
     const ask = (node: number, row: Labels): number => {

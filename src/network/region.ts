@@ -8,7 +8,16 @@
  */
 import { must } from "../base/problem.ts";
 import { RANGES4, type AddressSet } from "./address-set.ts";
-import { ALLOW, DENY, Diagram, NOTHING, OVER, USUAL_BUDGET, type Budget } from "./diagram.ts";
+import {
+  ALLOW,
+  ALLOW_BY_DEFAULT,
+  DENY,
+  Diagram,
+  NOTHING,
+  OVER,
+  USUAL_BUDGET,
+  type Budget,
+} from "./diagram.ts";
 import { FieldLine, LAST_LABEL, type Runs } from "./field-line.ts";
 import type { RuleBox } from "./meaning.ts";
 import type { PacketBox } from "./packet-set.ts";
@@ -22,8 +31,8 @@ export type Sides = readonly Ranges<number>[];
 export type RegionOptions = {
   readonly family: Family;
   readonly bounds: PacketBox;
-  /** What the diagram answers: the verdict, or which rule gives it. */
-  readonly answers: "verdicts" | "rules";
+  /** What the diagram answers: the verdict, also whether a default rule lets pass, or which rule decides. */
+  readonly answers: "verdicts" | "kinds" | "rules";
   readonly budget?: Budget;
   /** Smaller than usual in tests. */
   readonly lastLabel?: number;
@@ -98,6 +107,11 @@ export class Region {
     return labelsOf(this.#lines[0]?.runs(PORTED));
   }
 
+  /** Rules that meet the bounds, up to one that covers them. */
+  get met(): readonly RuleBox[] {
+    return this.#last.map(({ rule }) => rule);
+  }
+
   get root(): number {
     return this.#tree?.node ?? NOTHING;
   }
@@ -118,12 +132,23 @@ export class Region {
   update(rules: readonly RuleBox[], edit?: Edit): void {
     try {
       this.#update(rules, edit);
-      this.diagram.begin(LOOKING);
+      this.beginLook();
     } catch (thrown) {
       // Half mended: the next time begins anew.
       this.#diagram = undefined;
       throw thrown;
     }
+  }
+
+  /** Gives the memory back; the next update begins anew. */
+  forget(): void {
+    this.#diagram = undefined;
+    this.#tree = undefined;
+  }
+
+  /** A question to what stands has room of its own. */
+  beginLook(): void {
+    this.diagram.begin(LOOKING);
   }
 
   #update(rules: readonly RuleBox[], edit: Edit | undefined): void {
@@ -356,7 +381,10 @@ export class Region {
   }
 
   #answerOf(rule: RuleBox): number {
-    if (this.options.answers === "verdicts") return rule.rule.access === "Allow" ? ALLOW : DENY;
+    const { access, origin } = rule.rule;
+    if (this.options.answers === "kinds" && access === "Allow" && origin === "default")
+      return ALLOW_BY_DEFAULT;
+    if (this.options.answers !== "rules") return access === "Allow" ? ALLOW : DENY;
     const known = this.#answers.get(rule);
     if (known !== undefined) return known;
     this.#byAnswer.push(rule);

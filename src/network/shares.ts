@@ -42,14 +42,64 @@ export function sharesOf(
         taken.push(common);
         const pieces = subtractBox(piece, box);
         rest.push(...pieces);
-        made += 1 + pieces.length;
+        made += 1 + pieces.length + Math.floor(rangesIn(common) / RANGES_OF_A_BOX);
+        if (mostBoxes < made) return undefined;
       }
     }
-    if (mostBoxes < made) return undefined;
     if (0 < taken.length) {
       shares.push({ rule, boxes: taken });
       left = rest;
     }
   }
   return { shares, unmatched: left };
+}
+
+/** A box of longer lists counts as more than one. */
+const RANGES_OF_A_BOX = 64;
+
+function rangesIn({ from, to, fromPorts, toPorts }: PacketBox): number {
+  const addresses = from.v4.length + from.v6.length + to.v4.length + to.v6.length;
+  return addresses + fromPorts.length + toPorts.length;
+}
+
+/**
+ * One box that a rule stops, found without looking for all of them: rule by rule, what is before it
+ * is cut away depth first, until something is left.
+ * @returns "none" if there is none, undefined if that would take more steps
+ */
+export function someStopped(
+  rules: readonly RuleBox[],
+  box: PacketBox,
+  mostSteps: number,
+): { readonly rule: SecurityRule; readonly box: PacketBox } | "none" | undefined {
+  let steps = 0;
+  const left = (
+    piece: PacketBox,
+    before: readonly RuleBox[],
+    from: number,
+  ): PacketBox | undefined => {
+    for (let at = from; at < before.length; at += 1) {
+      steps += 1;
+      const rule = before[at];
+      if (mostSteps < steps || rule === undefined) return undefined;
+      if (intersectBoxes(piece, rule.box) === undefined) continue;
+      for (const part of subtractBox(piece, rule.box)) {
+        const found = left(part, before, at + 1);
+        if (found !== undefined || mostSteps < steps) return found;
+      }
+      return undefined;
+    }
+    return piece;
+  };
+  for (const [at, rule] of rules.entries()) {
+    const own = rule.rule.access === "Deny" ? intersectBoxes(box, rule.box) : undefined;
+    if (own === undefined) continue;
+    const meeting = rules
+      .slice(0, at)
+      .filter((before) => intersectBoxes(own, before.box) !== undefined);
+    const found = left(own, meeting, 0);
+    if (found !== undefined) return { rule: rule.rule, box: found };
+    if (mostSteps < steps) return undefined;
+  }
+  return "none";
 }

@@ -31,8 +31,17 @@ export function answersIn(diagram: Diagram, root: number): ReadonlySet<number> {
   return answers;
 }
 
-/** How many packets a diagram says INSIDE of. */
-export function countInside(region: Region, root: number): bigint {
+/** How many packets a diagram says INSIDE of; undefined: more than can be counted within the budget. */
+export function countInside(region: Region, root: number): bigint | undefined {
+  try {
+    return countAll(region, root);
+  } catch (thrown) {
+    if (thrown instanceof BudgetSpent) return undefined;
+    throw thrown;
+  }
+}
+
+function countAll(region: Region, root: number): bigint {
   const { lines, diagram } = region;
   const whole = lines.map((line) => line.weight(0, line.lastLabel));
   /** Below the protocols; ports of protocols that have none count once. */
@@ -91,18 +100,18 @@ export function boxesInside(
   const { diagram, lines } = region;
   const boxes: PacketBox[] = [];
   let left = root;
-  while (left !== NOTHING && boxes.length < most) {
-    const sides = firstCell(region, left);
-    for (const level of WIDEN_FIRST) sides[level] = widened(region, root, sides, level);
-    if (!hasAllPorts(region, sides)) sides[0] = RANGES4.intersection(sides[0] ?? [], region.ported);
-    boxes.push(packetBoxOf(region, sides));
-    const box = sides.map((side, level) => runsOf(side, lines[level]));
-    try {
+  try {
+    while (left !== NOTHING && boxes.length < most) {
+      const sides = firstCell(region, left);
+      for (const level of WIDEN_FIRST) sides[level] = widened(region, root, sides, level);
+      if (!hasAllPorts(region, sides))
+        sides[0] = RANGES4.intersection(sides[0] ?? [], region.ported);
+      boxes.push(packetBoxOf(region, sides));
+      const box = sides.map((side, level) => runsOf(side, lines[level]));
       left = diagram.combine(DROP, left, diagram.product(box, INSIDE));
-    } catch (thrown) {
-      if (thrown instanceof BudgetSpent) break;
-      throw thrown;
     }
+  } catch (thrown) {
+    if (!(thrown instanceof BudgetSpent)) throw thrown;
   }
   return { boxes, truncated: left !== NOTHING };
 }
@@ -174,8 +183,11 @@ function widened(
       labels = RANGES4.normal(own);
     } else
       diagram.someRun(node, (low, high, target) => {
-        if (touches(sides[level] ?? [], low, high))
-          labels = RANGES4.intersection(labels, at(target));
+        if (touches(sides[level] ?? [], low, high)) {
+          const below = at(target);
+          diagram.spend(Math.min(labels.length, below.length));
+          labels = RANGES4.intersection(labels, below);
+        }
         return labels.length === 0;
       });
     known.set(node, labels);
