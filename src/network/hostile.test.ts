@@ -43,11 +43,13 @@ test.each(HOSTILE)("%s of %i rules: every question ends", (kind, count) => {
   expect((user + system) / 1_000).toBeLessThan(MOST_CPU_MS);
 });
 
+/** Declining is an answer; anything else that is thrown is not. */
 function answeredOrDeclined(ask: () => unknown): void {
   try {
     ask();
   } catch (thrown) {
-    if (!(thrown instanceof ProblemError)) throw thrown;
-    expect(thrown.problem.code).toBe("LawQuestionTooLarge");
+    const declined =
+      thrown instanceof ProblemError && thrown.problem.code === "LawQuestionTooLarge";
+    if (!declined) throw thrown;
   }
 }
