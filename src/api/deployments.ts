@@ -7,6 +7,7 @@ import { type Context, Hono } from "hono";
 
 import { formatResourceId, keyOf, type ResourceId } from "../arm/ids.ts";
 import { describeKind, type JsonObject, plainText, propertyAt } from "../arm/json.ts";
+import { Places } from "../arm/places.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
 import { bodyOfProblem } from "../control/error-body.ts";
 import { groupNotFound, notFound } from "../control/arm-writes.ts";
@@ -125,9 +126,10 @@ function groupId(context: Context): ResourceId {
 async function request(context: Context, words: number): Promise<Result<DeploymentRequest>> {
   const id = idInPath(context, segmentCount(context) - words);
   if (!id.ok) return id;
-  const body = await bodyOf(context);
+  const places = new Places();
+  const body = await bodyOf(context, places);
   return body.ok
-    ? { ok: true, value: { id: id.value, body: body.value, caller: callerIn(context) } }
+    ? { ok: true, value: { id: id.value, body: body.value, places, caller: callerIn(context) } }
     : body;
 }
 

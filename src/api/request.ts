@@ -5,6 +5,7 @@ import type { Context } from "hono";
 
 import { parseResourceId, type ResourceId } from "../arm/ids.ts";
 import { type JsonObject, type JsonValue, propertyAt, readJsonObject } from "../arm/json.ts";
+import type { Places } from "../arm/places.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
 
 /** Azure's own limit for a request is 4 MB. */
@@ -97,11 +98,11 @@ export function query(context: Context, name: string): string | undefined {
 }
 
 /** The body as an object; an absent one is empty. Comments and other lenience: see arm/json.ts. */
-export async function bodyOf(context: Context): Promise<Result<JsonObject>> {
+export async function bodyOf(context: Context, places?: Places): Promise<Result<JsonObject>> {
   const text = await textOf(context);
   if (!text.ok) return text;
   if (text.value.trim() === "") return found({});
-  return readJsonObject(text.value, "request body");
+  return readJsonObject(text.value, "request body", places);
 }
 
 /** A form as browsers and token clients send it. */

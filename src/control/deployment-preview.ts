@@ -24,7 +24,7 @@ import { removeOne, writeResource } from "./arm-writes.ts";
 import { type Deployment, storeDeployment } from "./deployment-record.ts";
 import { othersInGroup } from "./deployment-removals.ts";
 import { runtimeOver } from "./deployment-runtime.ts";
-import { inStep, inTemplate, keptAt } from "./deployment-words.ts";
+import { inNested, inStep, inTemplate, keptAt } from "./deployment-words.ts";
 import type { DeploymentsOptions } from "./deployments.ts";
 import { type Change, changeOf } from "./what-if.ts";
 import { wantedResources } from "./wanted.ts";
@@ -129,7 +129,11 @@ function tryStep(trial: Trial, plan: Plan, step: Step): "done" | "failed" {
   if (opened.value.kind === "deployment") {
     const before = seen.problems.length;
     tryPlan(trial, opened.value.plan);
-    if (before < seen.problems.length) return "failed";
+    if (before < seen.problems.length) {
+      const inside = seen.problems.splice(before);
+      seen.problems.push(...inside.map((problem) => inNested(problem, step)));
+      return "failed";
+    }
     noteOutputs(trial, opened.value.declaration, opened.value.plan, runtime);
     return "done";
   }

@@ -283,6 +283,29 @@ describe("trying a deployment", () => {
     expect((await t.ask("GET", DEPLOYMENT)).status).toBe(404);
   });
 
+  test("what is wrong in a template is told with its line, counted from the template's own", async () => {
+    const text = (
+      written: string,
+    ) => `{"properties":{"mode":"Incremental", template:{ // as az sends it
+  "resources": [
+    { "type": "Microsoft.Network/virtualNetworks",
+      "name": ${written},
+      "properties": { "addressSpace": { "addressPrefixes": ["10.0.0.0/99"] } } }
+  ]
+}}}`;
+    const said = async (written: string) => {
+      const answer = await t.ask("POST", `${DEPLOYMENT}/validate`, text(written));
+      expect(answer.status).toBe(400);
+      return answer.json.error;
+    };
+    const unknown = await said(`"[concatt('a', 'b')]"`);
+    expect(unknown.code).toBe("InvalidTemplate");
+    expect(unknown.message).toMatch(/concatt.*at line '4' and column '7'.*Write concat\(\)/);
+    const refused = await said(`"v"`);
+    expect(refused.code).toBe("InvalidTemplateDeployment");
+    expect(refused.details[0].message).toContain("at line '3' and column '5'");
+  });
+
   test("what-if tells creation, change and no change", async () => {
     await deploy(template([network("v"), network("w")]));
     const wider = network("w", {

@@ -11,6 +11,7 @@ import { randomUUID } from "node:crypto";
 import { formatResourceId, groupOf, keyOf, nameOf, type ResourceId } from "../arm/ids.ts";
 import { describeKind, isJsonObject, type JsonObject, property, propertyAt } from "../arm/json.ts";
 import type { Place } from "../arm/functions/place.ts";
+import type { Places } from "../arm/places.ts";
 import { planDeployment } from "../arm/template.ts";
 import type { ParseContext } from "../arm/types/body.ts";
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
@@ -22,7 +23,7 @@ import { type ArmWrites, groupNotFound, subscriptionNotFound } from "./arm-write
 import type { Account } from "./control-plane.ts";
 import { previewDeployment, type Preview } from "./deployment-preview.ts";
 import { runDeployment } from "./deployment-run.ts";
-import { inTemplate } from "./deployment-words.ts";
+import { inTemplate, withLines } from "./deployment-words.ts";
 import {
   type Deployment,
   type DeploymentStep,
@@ -61,6 +62,8 @@ export type Deployments = {
 export type DeploymentRequest = {
   readonly id: ResourceId;
   readonly body: JsonObject;
+  /** Where in the request's text its values stand. */
+  readonly places: Places;
   /** Each of its steps is done in his name. */
   readonly caller: Caller;
 };
@@ -199,7 +202,10 @@ function activeProblem(deployment: Deployment): Problem {
 function preview(request: DeploymentRequest, options: DeploymentsOptions): Result<Preview> {
   const draft = draftOf(request, options);
   if (!draft.ok) return draft;
-  return previewDeployment(draft.value, placeOf(draft.value, options), options);
+  const tried = previewDeployment(draft.value, placeOf(draft.value, options), options);
+  return tried.ok
+    ? tried
+    : declined(withLines(tried.problem, draft.value.template, request.places));
 }
 
 function begin(
@@ -215,7 +221,8 @@ function begin(
     parameters: draft.value.parameters,
     place: placeOf(draft.value, options),
   });
-  if (!plan.ok) return declined(inTemplate(plan.problem));
+  if (!plan.ok)
+    return declined(withLines(inTemplate(plan.problem), draft.value.template, request.places));
   return store.transaction((transaction) => {
     const { id: target, key } = draft.value;
     const before = readDeployment(transaction, key);
