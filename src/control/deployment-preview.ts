@@ -172,7 +172,10 @@ function noteOutputs(
 /** What stands in the group and is not in the template: goes in mode Complete, else stays. */
 function tryOthers({ deployment, options, seen, transaction }: Trial): void {
   const declared = seen.changes.map(({ resourceId }) => resourceId.toLowerCase());
-  for (const { id, key } of othersInGroup(deployment, declared, transaction)) {
+  const others = othersInGroup(deployment, declared, transaction);
+  for (const { id, key } of others) {
+    // Parts go and stay with what they are parts of.
+    if (others.some((one) => key.startsWith(`${one.key}/`))) continue;
     const before = options.views.of(transaction, key);
     const shown = before === undefined ? {} : { before };
     if (deployment.mode === "Incremental") {

@@ -334,7 +334,11 @@ describe("trying a deployment", () => {
   });
 
   test("what-if tells what the template does not name, and ids alone where only they are asked", async () => {
-    await deploy(template([network("v"), network("w")]));
+    const parts = {
+      addressSpace: { addressPrefixes: ["10.0.0.0/16"] },
+      subnets: [{ name: "s", properties: { addressPrefix: "10.0.0.0/24" } }],
+    };
+    await deploy(template([network("v"), network("w", { properties: parts })]));
     const kinds = (changes: Loose) =>
       changes.map((one: Loose) => [one.resourceId.split("/").at(-1), one.changeType]);
     const { properties } = template([network("v")]);
