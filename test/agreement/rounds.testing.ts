@@ -7,6 +7,7 @@ import { NO_CONNECTIONS } from "../../src/blueprint/blueprint.ts";
 import { openWalk, type Flow } from "../../src/blueprint/walk.ts";
 import { openKernel } from "../../src/fabric/linux/kernel/open-kernel.ts";
 import { PLATFORM, randomBlueprint, randomFlows, randomFrom } from "./generate.ts";
+import { claimsOfProofs } from "./proof-flows.ts";
 import { answerAs, answerEverywhere, sendAll } from "./send.ts";
 
 const [seed = 1, rounds = 1, packetCount = 100] = process.argv.slice(2).map(Number);
@@ -14,6 +15,8 @@ const kernel = ok(openKernel());
 const begun = performance.now();
 let packets = 0;
 let delivered = 0;
+let claimed = 0;
+let claimedStopped = 0;
 
 const first = randomBlueprint(randomFrom(0), 1);
 ok(kernel.putInternet(first.internet));
@@ -27,7 +30,14 @@ if (world !== undefined) {
   await answerAs(world, new Map(outside.map(({ name, place }) => [place.address, name])));
 }
 for (let round = 0; round < rounds; round += 1) await play(seed + round);
-say({ packets, delivered, rounds, elapsedMs: Math.round(performance.now() - begun) });
+say({
+  packets,
+  delivered,
+  claimed,
+  claimedStopped,
+  rounds,
+  elapsedMs: Math.round(performance.now() - begun),
+});
 process.exit(0);
 
 async function play(roundSeed: number): Promise<void> {
@@ -50,7 +60,9 @@ async function play(roundSeed: number): Promise<void> {
       answering.push(...(await answerAs(platform, new Map([[PLATFORM, "resolver"]]), 53)));
   }
   const law = openWalk(blueprint);
-  const flows = randomFlows(random, blueprint, packetCount);
+  const drawn = randomFlows(random, blueprint, packetCount);
+  const claims = claimsOfProofs(random, blueprint, drawn);
+  const flows = [...drawn, ...claims.map(({ flow }) => flow)];
   const walks = new Map(flows.map((flow) => [flow, law(flow)]));
   const answers = await sendAll(
     kernel,
@@ -69,6 +81,17 @@ async function play(roundSeed: number): Promise<void> {
         subnets: aboutSubnets(flow, roundSeed),
       });
   }
+  for (const { flow, passes } of claims)
+    if (passes !== answers.has(flow))
+      say({
+        seed: roundSeed,
+        difference: flow,
+        proofs: passes ? "all gates let it pass" : "a gate stops it",
+        law: walks.get(flow),
+        kernel: answers.get(flow) ?? "silence",
+      });
+  claimed += claims.length;
+  claimedStopped += claims.filter(({ passes }) => !passes).length;
   packets += flows.length;
   delivered += answers.size;
   for (const one of answering) one.close();
