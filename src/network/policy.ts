@@ -24,7 +24,7 @@ import {
   type PacketBox,
   type PacketSet,
 } from "./packet-set.ts";
-import type { Edit } from "./region.ts";
+import { PRIORITIES, type Edit } from "./region.ts";
 import type { Direction, SecurityRule } from "./rule.ts";
 import type { Share } from "./shares.ts";
 
@@ -85,7 +85,16 @@ export class Policy {
     this.#boxes = rules
       .filter((rule) => rule.direction === direction)
       .sort((a, b) => a.priority - b.priority)
-      .map((rule) => ({ rule, box: boxOfRule(rule, meaning) }));
+      .map((rule) => this.#boxed(rule));
+  }
+
+  #boxed(rule: SecurityRule): RuleBox {
+    const { priority } = rule;
+    must(
+      Number.isInteger(priority) && 0 <= priority && priority < PRIORITIES,
+      "priorities are whole numbers of 16 bits",
+    );
+    return { rule, box: boxOfRule(rule, this.meaning) };
   }
 
   /** In the order they are tried, each with all packets it matches. */
@@ -170,7 +179,7 @@ export class Policy {
   /** A rule of the same name is replaced. */
   put(rule: SecurityRule): void {
     must(rule.direction === this.direction, "the rule stands at this gate");
-    this.#edit(rule.name, { rule, box: boxOfRule(rule, this.meaning) });
+    this.#edit(rule.name, this.#boxed(rule));
   }
 
   remove(name: string): void {

@@ -50,7 +50,7 @@ export type Edit = {
 type Branch = { readonly left?: Branch; readonly right?: Branch; readonly node: number };
 
 /** Priorities are less. */
-const PRIORITIES = 2 ** 16;
+export const PRIORITIES = 2 ** 16;
 /** A diagram is made anew when it has grown to this many times of what it was, and is not small. */
 const GROWN = 6;
 /** How many times the budget what looks at a diagram may take. */
