@@ -20,9 +20,9 @@ import { viewsOf } from "./resources.ts";
 import { keyOf } from "../arm/ids.ts";
 import { sitesOf } from "./subscriptions.ts";
 
-type Environment = ResourceOf<"Microsoft.Web/hostingEnvironments">;
+export type Environment = ResourceOf<"Microsoft.Web/hostingEnvironments">;
 
-const BASE =
+export const ENVIRONMENT_PATH =
   "/subscriptions/:sub/resourcegroups/:group/providers/microsoft.web/hostingenvironments/:name";
 
 export function environmentRoutes(plane: ControlPlane): Hono {
@@ -32,7 +32,7 @@ export function environmentRoutes(plane: ControlPlane): Hono {
     words: number,
     show: (context: Context, environment: Environment) => Response | Promise<Response>,
   ) =>
-    routes.get(`${BASE}/${path}`, (context) =>
+    routes.get(`${ENVIRONMENT_PATH}/${path}`, (context) =>
       withEnvironment(context, plane, words, (found_) => show(context, found_)),
     );
   at("capacities/virtualip", 2, (context, one) => sent(context, virtualAddresses(plane, one)));
@@ -61,9 +61,9 @@ export function environmentRoutes(plane: ControlPlane): Hono {
         .map(({ time, ...entry }) => ({ time: new Date(time).toISOString(), ...entry })),
     ),
   );
-  routes.post(`${BASE}/suspend`, (context) => suspend(context, plane, "suspended"));
-  routes.post(`${BASE}/resume`, (context) => suspend(context, plane, "running"));
-  routes.post(`${BASE}/reboot`, (context) =>
+  routes.post(`${ENVIRONMENT_PATH}/suspend`, (context) => suspend(context, plane, "suspended"));
+  routes.post(`${ENVIRONMENT_PATH}/resume`, (context) => suspend(context, plane, "running"));
+  routes.post(`${ENVIRONMENT_PATH}/reboot`, (context) =>
     withEnvironment(context, plane, 1, (one) => reboot(context, plane, one)),
   );
   return routes;
@@ -73,7 +73,7 @@ function timeOf(since: number | undefined): { readonly since?: string } {
   return since === undefined ? {} : { since: new Date(since).toISOString() };
 }
 
-function withEnvironment(
+export function withEnvironment(
   context: Context,
   plane: ControlPlane,
   /** Segments of the path behind the environment's name. */
@@ -125,7 +125,7 @@ function reboot(context: Context, plane: ControlPlane, environment: Environment)
   });
 }
 
-function plansOf(plane: ControlPlane, { key }: Environment): readonly JsonObject[] {
+export function plansOf(plane: ControlPlane, { key }: Environment): readonly JsonObject[] {
   return plane.resources
     .list("")
     .flatMap(({ resource }) =>
@@ -185,8 +185,8 @@ function endpointsOf(
   { subnet }: Environment,
   end: FlowEnd,
 ): readonly string[] {
-  if (end === "management-addresses") return plane.world.prefixesOfTag("AppServiceManagement");
-  if (end === "load-balancer") return plane.world.prefixesOfTag("AzureLoadBalancer");
+  if (end === "management-addresses") return plane.world.tags.prefixes("AppServiceManagement");
+  if (end === "load-balancer") return plane.world.tags.prefixes("AzureLoadBalancer");
   const resource = plane.resources.get(subnet.key)?.resource;
   return resource?.type === "Microsoft.Network/virtualNetworks/subnets" ? [resource.prefix] : [];
 }

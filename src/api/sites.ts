@@ -41,17 +41,17 @@ export type SiteRoutesOptions = {
   readonly largestUploadBytes: number;
 };
 
-const BASE = "/subscriptions/:sub/resourcegroups/:group/providers/microsoft.web/sites/:name";
+export const SITE_PATH =
+  "/subscriptions/:sub/resourcegroups/:group/providers/microsoft.web/sites/:name";
 
 export function siteRoutes(plane: ControlPlane, options: SiteRoutesOptions): Hono {
   const routes = new Hono();
-  const part = `${BASE}/config/:part{appsettings|connectionstrings|web}`;
+  const part = `${SITE_PATH}/config/:part{appsettings|connectionstrings|web}`;
   routes.get(part, (context) => showPart(context, plane, "public"));
   routes.post(`${part}/list`, (context) => showPart(context, plane, "secret"));
   routes.put(part, (context) => writePart(context, plane, "put"));
   routes.patch(part, (context) => writePart(context, plane, "patch"));
-  routes.get(`${BASE}/config/slotconfignames`, (context) => slotNames(context, plane));
-  const bindings = `${BASE}/hostnamebindings`;
+  const bindings = `${SITE_PATH}/hostnamebindings`;
   routes.get(bindings, (context) =>
     withSite(context, plane, 1, (site) =>
       page(
@@ -65,21 +65,21 @@ export function siteRoutes(plane: ControlPlane, options: SiteRoutesOptions): Hon
   );
   routes.put(`${bindings}/:host`, (context) => bind(context, plane, "bound"));
   routes.delete(`${bindings}/:host`, (context) => bind(context, plane, "free"));
-  routes.post(`${BASE}/start`, (context) => enable(context, plane, { enabled: true }));
-  routes.post(`${BASE}/stop`, (context) => enable(context, plane, { enabled: false }));
-  routes.post(`${BASE}/restart`, (context) =>
+  routes.post(`${SITE_PATH}/start`, (context) => enable(context, plane, { enabled: true }));
+  routes.post(`${SITE_PATH}/stop`, (context) => enable(context, plane, { enabled: false }));
+  routes.post(`${SITE_PATH}/restart`, (context) =>
     withSite(context, plane, 1, async (site) => {
       const done = await plane.world.restartSite(site.key);
       return answer(context, done, () => context.body(null, 200));
     }),
   );
-  routes.post(`${BASE}/extensions/zipdeploy`, (context) =>
+  routes.post(`${SITE_PATH}/extensions/zipdeploy`, (context) =>
     withSite(context, plane, 2, (site) => takeZip(context, plane, site, options)),
   );
   return routes;
 }
 
-async function withSite(
+export async function withSite(
   context: Context,
   plane: ControlPlane,
   /** Segments of the path behind the app's name. */
@@ -141,20 +141,6 @@ function writePart(context: Context, plane: ControlPlane, how: "put" | "patch"):
         ? sent(context, renderPart(context, resource, part.show(resource)))
         : refuse(context, notAnApp(resource));
     });
-  });
-}
-
-/** Settings that stay with their slot; none, until somebody names some. */
-function slotNames(context: Context, plane: ControlPlane): Promise<Response> {
-  return withSite(context, plane, 2, (site) => {
-    const id = `${site.id}/config/slotConfigNames`;
-    const empty = {
-      id,
-      name: "slotConfigNames",
-      type: "Microsoft.Web/sites/config",
-      properties: {},
-    };
-    return sent(context, plane.view(keyOf(id)) ?? empty);
   });
 }
 

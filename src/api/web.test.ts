@@ -164,7 +164,7 @@ describe("what an environment offers", () => {
       .value;
     expect(inbound).toContainEqual({
       description: "App Service management",
-      endpoints: ["13.66.140.0/32"],
+      endpoints: t.plane.world.tags.prefixes("AppServiceManagement"),
       ports: ["454", "455"],
     });
     expect(inbound).toContainEqual({

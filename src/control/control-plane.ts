@@ -11,6 +11,7 @@ import type { Comparison, Seen } from "../blueprint/seen.ts";
 import type { Decider } from "../blueprint/walk.ts";
 import type { JsonObject } from "../arm/json.ts";
 import type { Problem, Result } from "../base/problem.ts";
+import type { ServiceTags } from "../network/service-tags.ts";
 import type { LogLine, LogQuery } from "../fabric/fabric.ts";
 import type { EventStream } from "../store/store.ts";
 import type { ArmWrites } from "./arm-writes.ts";
@@ -54,8 +55,12 @@ export type World = {
   readonly ledgerOf: (environmentKey: string) => readonly LedgerEntry[];
   /** What changed hands of an environment's addresses, newest first. */
   readonly addressHistoryOf: (environmentId: string) => readonly AddressHistoryEntry[];
-  /** Published prefixes of a service tag; none for a tag nobody publishes. */
-  readonly prefixesOfTag: (tag: string) => readonly string[];
+  /** The published service tags. */
+  readonly tags: ServiceTags;
+  /** Addresses of a subnet that somebody holds. */
+  readonly takenIn: (subnetKey: string) => readonly string[];
+  /** Names of the hosts on which an app runs. */
+  readonly instancesOf: (siteKey: string) => readonly string[];
   /** Hosts, places and states. */
   readonly look: () => Promise<Result<WorldView>>;
   readonly logs: (

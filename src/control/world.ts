@@ -64,7 +64,12 @@ export function openWorld(options: WorldOptions): World {
     addressesOf: (key) => addressesOf(store, key),
     addressHistoryOf: (id) => addressHistory(store.events, id),
     ledgerOf: (key) => ledgerOf(store, state().blueprint, key),
-    prefixesOfTag: (tag) => tags.prefixes(tag),
+    tags,
+    takenIn: (key) => Object.values(readBlueprint(store).ledger.addresses[key]?.held ?? {}),
+    instancesOf: (key) => {
+      const name = storedResource(store, key)?.resource.name;
+      return name === undefined ? [] : hostsOfApp(state().blueprint, name);
+    },
     look: async () => {
       const observed = await fabric.observe();
       if (!observed.ok) return observed;

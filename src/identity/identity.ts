@@ -13,6 +13,7 @@ import {
   type Principal,
   type ServicePrincipal,
 } from "./directory.ts";
+import { openPublishing, type Publishing } from "./publishing.ts";
 import { type Locks, openLocks } from "./locks.ts";
 import type { Asked } from "./operation-name.ts";
 import {
@@ -32,6 +33,7 @@ export type Identity = {
   readonly activity: Activity;
   readonly signIn: SignIn;
   readonly tokens: Tokens;
+  readonly publishing: Publishing;
   readonly judge: (caller: Caller, asked: Asked) => Problem | undefined;
 };
 
@@ -62,6 +64,7 @@ export function openIdentity(options: IdentityOptions): Identity {
     locks,
     activity: openActivity({ store, now, onDefect }),
     signIn: openSignIn({ directory, store, now }),
+    publishing: openPublishing(store),
     tokens: openTokens({ keys, tenantId, now }),
     judge: (caller, asked) => {
       const scopeKey = keyOfScope(asked.scope);

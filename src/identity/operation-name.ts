@@ -21,7 +21,12 @@ const KINDS: Readonly<Record<string, Asked["kind"]>> = {
 };
 
 /** POSTs that only answer a question. */
-const QUESTIONS = ["checknameavailability", "getbyids"];
+const QUESTIONS = [
+  "checknameavailability",
+  "verifyhostingenvironmentvnet",
+  "listsitesassignedtohostname",
+  "getbyids",
+];
 
 /** @param segments of the path, decoded */
 export function operationOf(method: string, segments: readonly string[]): Asked {

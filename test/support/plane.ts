@@ -14,8 +14,8 @@ import { openControlPlane, type OpenedControlPlane } from "../../src/control/ope
 import type { ServiceTags } from "../../src/network/service-tags.ts";
 import { settleOperations, type TargetStatus } from "../../src/control/operations.ts";
 import { readPfx } from "../../src/services/pfx.ts";
-import { openSqliteStore } from "../../src/store/sqlite-store.ts";
 import { loadServiceTags } from "../../src/store/service-tag-file.ts";
+import { openSqliteStore } from "../../src/store/sqlite-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createApi } from "../../src/api/app.ts";
 import type { Limits } from "../../src/api/limits.ts";
@@ -208,6 +208,9 @@ function worldOf(world: TestWorld): World {
     addressHistoryOf: () => [],
     prefixesOfTag: (tag) =>
       tag === "AppServiceManagement" ? ["13.66.140.0/32"] : publishedTags().prefixes(tag),
+    tags: publishedTags(),
+    takenIn: () => ["10.0.0.4"],
+    instancesOf: () => ["demo-plan1-0"],
     look: async () => found({ generation: 1, hosts: [], places: ["internet"] }),
     logs: async ({ lines, site }) =>
       found([{ time: 1, host: "h", program: site ?? "p", stream: "stdout", text: `${lines}` }]),
@@ -251,6 +254,16 @@ function worldOf(world: TestWorld): World {
       return found("done");
     },
   };
+}
+
+/** The product's own; read once for all planes of a test file. */
+let tags: ServiceTags | undefined;
+
+function publishedTags(): ServiceTags {
+  const read = tags === undefined ? loadServiceTags() : found(tags);
+  if (!read.ok) throw new Error(read.problem.what);
+  tags = read.value;
+  return read.value;
 }
 
 function noPlace(at: string): Problem {

@@ -45,6 +45,7 @@ export const DECLARED_TYPES: Readonly<Record<string, { readonly occupiesSubnet: 
   "Microsoft.Storage/storageAccounts": free(),
   "Microsoft.Storage/storageAccounts/blobServices": free(),
   "Microsoft.Storage/storageAccounts/blobServices/containers": free(),
+  "Microsoft.Web/sites/basicPublishingCredentialsPolicies": free(),
   "Microsoft.Web/sites/config": free(),
   "Microsoft.Web/sites/extensions": free(),
   "Microsoft.Web/sites/hostNameBindings": free(),
