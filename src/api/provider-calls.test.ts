@@ -70,7 +70,7 @@ describe("an environment", () => {
     expect(compute[1]).toMatchObject({ name: "Medium", availableCapacity: 198 });
     expect(await get(`${ENVIRONMENT}/multiRolePools/default`)).toMatchObject({
       name: "default",
-      properties: { workerCount: 0, workerSize: "Standard_D1_V2" },
+      properties: { workerCount: 1, workerSize: "Standard_D1_V2" },
     });
     expect((await get(`${ENVIRONMENT}/workerPools`)).value).toHaveLength(3);
     expect((await get(`${ENVIRONMENT}/workerPools/1`)).properties.workerCount).toBe(3);

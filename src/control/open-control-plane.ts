@@ -51,8 +51,7 @@ export function openControlPlane(options: ControlPlaneOptions): OpenedControlPla
     now,
     environment,
     isServiceTag,
-    tag: (name) =>
-      "known" in isServiceTag(name) ? (world.prefixesOfTag(name) as readonly Cidr[]) : undefined,
+    tag: (name) => ("known" in isServiceTag(name) ? world.tags.prefixes(name) : undefined),
     readPfx,
     onDefect: options.onDefect,
     access: options.access,

@@ -68,7 +68,8 @@ export function openWorld(options: WorldOptions): World {
     takenIn: (key) => Object.values(readBlueprint(store).ledger.addresses[key]?.held ?? {}),
     instancesOf: (key) => {
       const name = storedResource(store, key)?.resource.name;
-      return name === undefined ? [] : hostsOfApp(state().blueprint, name);
+      if (name === undefined) return [];
+      return appsOf(state().blueprint, name).map((one) => one.split(" ")[0] ?? one);
     },
     look: async () => {
       const observed = await fabric.observe();

@@ -206,8 +206,6 @@ function worldOf(world: TestWorld): World {
     ledgerOf: () => [{ address: "10.0.0.4", use: "FrontEnd", host: "demo-front-end-0" }],
     routesAt: () => found([]),
     addressHistoryOf: () => [],
-    prefixesOfTag: (tag) =>
-      tag === "AppServiceManagement" ? ["13.66.140.0/32"] : publishedTags().prefixes(tag),
     tags: publishedTags(),
     takenIn: () => ["10.0.0.4"],
     instancesOf: () => ["demo-plan1-0"],
@@ -254,16 +252,6 @@ function worldOf(world: TestWorld): World {
       return found("done");
     },
   };
-}
-
-/** The product's own; read once for all planes of a test file. */
-let tags: ServiceTags | undefined;
-
-function publishedTags(): ServiceTags {
-  const read = tags === undefined ? loadServiceTags() : found(tags);
-  if (!read.ok) throw new Error(read.problem.what);
-  tags = read.value;
-  return read.value;
 }
 
 function noPlace(at: string): Problem {
