@@ -3,7 +3,6 @@
  */
 import type { JsonObject } from "../arm/json.ts";
 import type { ParseContext, ServiceTagAnswer } from "../arm/types/body.ts";
-import type { Cidr } from "../network/prefix.ts";
 import type { Store } from "../store/store.ts";
 import { openArmWrites } from "./arm-writes.ts";
 import type { Account, ControlPlane, World } from "./control-plane.ts";
