@@ -27,6 +27,7 @@ import type { Parsed, ParseRequest } from "./types/body.ts";
 import { parseCertificate, renderCertificate } from "./types/certificates.ts";
 import {
   isForwardingFirewall,
+  isSqlServer,
   DECLARED_TYPES,
   parseDeclared,
   renderDeclared,
@@ -217,7 +218,7 @@ export function patchedBody(shown: JsonObject, patch: JsonObject): JsonObject {
 
 /** For deployments: what to say about a resource that is kept and does not run. */
 export function keptWarning(resource: Resource): Problem | undefined {
-  if (resource.type !== "DeclaredOnly") return undefined;
+  if (resource.type !== "DeclaredOnly" || isSqlServer(resource)) return undefined;
   if (isForwardingFirewall(resource))
     return {
       code: "FirewallForwardsAll",

@@ -10,6 +10,7 @@ import type { Zone } from "../network/names.ts";
 import type { Cidr, Ipv4 } from "../network/prefix.ts";
 import type { Route } from "../network/route.ts";
 import type { SecurityRule } from "../network/rule.ts";
+import type { Admission } from "./admission.ts";
 
 export type Blueprint = {
   /** Grows with every blueprint; a fabric refuses an older one. */
@@ -291,4 +292,6 @@ export type Endpoint = {
   readonly names?: Readonly<Record<string, Ipv4>>;
   /** Of the platform's resolver: private zones by the id of the network they are linked to. */
   readonly zones?: Readonly<Record<string, readonly Zone[]>>;
+  /** Absent: everybody. The environment's database and users' SQL servers choose. */
+  readonly admits?: Admission;
 };

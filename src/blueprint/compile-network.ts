@@ -15,6 +15,7 @@ import {
 } from "../network/prefix.ts";
 import { isPublished } from "../network/meaning.ts";
 import { effectiveRoutes, type UserRoute } from "../network/select-route.ts";
+import { serviceTagOf } from "../environment/service-endpoints.ts";
 import { defaultRules, type AddressMatch, type SecurityRule } from "../network/rule.ts";
 import { virtualNetworkReadings } from "../network/virtual-network.ts";
 import type { Network, Subnet } from "./blueprint.ts";
@@ -91,8 +92,18 @@ function compileSubnet(
     virtualNetwork: realised.prefixes,
     flushConnection: false,
     ...gateOf(declared, subnet.networkSecurityGroup?.key, members),
-    routes: effectiveRoutes({ prefixes, userRoutes, peered, learned: isClosed ? [] : learned }),
+    routes: effectiveRoutes({
+      ...{ prefixes, userRoutes, peered, learned: isClosed ? [] : learned },
+      endpoints: subnet.serviceEndpoints.flatMap((name) => endpointOf(wanted, name)),
+    }),
   };
+}
+
+/** The whole tag: where regions of a service lie, clients cannot know. */
+function endpointOf(wanted: Wanted, name: string) {
+  const known = serviceTagOf(name);
+  if (known === undefined) return [];
+  return [{ service: known.service, prefixes: wanted.tag(known.tag) ?? [] }];
 }
 
 function isGatewaySubnet(name: string): boolean {

@@ -24,7 +24,9 @@ import type {
   PublicAddress,
   Translation,
 } from "./blueprint.ts";
+import type { Admission } from "./admission.ts";
 import { compileConnections, siteVisitors } from "./compile-connections.ts";
+import { compileServices, environmentsAdmission } from "./compile-services.ts";
 import { compileEnvironment, publicAddress } from "./compile-environment.ts";
 import {
   compileNetwork,
@@ -90,10 +92,12 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
     ...gateOf(declared, group, members),
   }));
   const dependencies = compileDependencies(wanted);
+  const services = compileServices(declared, wanted, ledger, full);
   const names = Object.assign(
     {},
     ...dependencies.map(({ dependency, address }) => ({ [dependency.domainName]: address })),
     ...environments.map((environment) => environment.names),
+    services.names,
   ) as Record<string, Ipv4>;
   const blueprint: Blueprint = {
     generation,
@@ -106,7 +110,14 @@ export function compile(wanted: Wanted, before: Ledger, generation: number): Com
     networks: full,
     connections,
     hosts: [
-      ...endpointHosts(wanted, dependencies, names, compileZones(declared, machines)),
+      ...endpointHosts(
+        wanted,
+        dependencies,
+        names,
+        compileZones(declared, machines),
+        environmentsAdmission(declared, full),
+      ),
+      ...services.hosts,
       ...networks.flatMap((network) =>
         visitorOf(ledger, network, dnsServersOf(declared, network.key)),
       ),
@@ -166,6 +177,7 @@ function endpointHosts(
   dependencies: readonly PlacedDependency[],
   names: Readonly<Record<string, Ipv4>>,
   zones: NonNullable<Endpoint["zones"]>,
+  admits: Admission,
 ): readonly Host[] {
   const resolver: Endpoint = {
     kind: "endpoint",
@@ -187,6 +199,7 @@ function endpointHosts(
         ...service,
         address,
         ...(service.service === "dns" ? { names } : {}),
+        ...(service.service === "sql" ? { admits } : {}),
         ...(hasCertificate(dependency)
           ? { tls: wanted.certificate(endpointStem(dependency)) }
           : {}),

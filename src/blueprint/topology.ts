@@ -23,6 +23,8 @@ export type Onward =
     }
   | { readonly kind: "edge" }
   | { readonly kind: "gateway"; readonly gateway: Gateway; readonly peering?: Peering }
+  /** To a service by the subnet's own endpoint: past the edge, with the private address. */
+  | { readonly kind: "service"; readonly service: string }
   | { readonly kind: "nowhere"; readonly because?: string };
 
 export class Topology {
@@ -116,8 +118,9 @@ export class Topology {
       case "Internet":
         return { kind: "edge" };
       case "None":
-      case "VirtualNetworkServiceEndpoint":
         return { kind: "nowhere" };
+      case "VirtualNetworkServiceEndpoint":
+        return { kind: "service", service: nextHop.service };
       case "VNetPeering": {
         const peer = this.network(nextHop.network);
         const peering = this.peering(network.id, nextHop.network);

@@ -46,6 +46,7 @@ export function replyFrom(
       case "peer":
         return undefined;
       case "edge":
+      case "service":
         return lost();
       case "nowhere":
         return lost(onward.because === undefined ? "" : `, and ${onward.because}`);

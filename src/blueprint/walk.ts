@@ -14,6 +14,7 @@ import { isPrivate } from "../network/select-route.ts";
 import type { Direction, IpProtocol, SecurityRule } from "../network/rule.ts";
 import type { Blueprint, Host, Network, Peering, Site, Subnet, Translation } from "./blueprint.ts";
 import type { Probe } from "./probes.ts";
+import { refusalOf } from "./admission.ts";
 import { describeRoute, subnetOf, Topology, type Onward } from "./topology.ts";
 import { listenerAt } from "./walk-listeners.ts";
 import { MOST_HOPS, replyFrom, replyFromSite, type Lost, type Reply } from "./walk-reply.ts";
@@ -31,7 +32,15 @@ export type Flow = {
 
 /** Who decided about a packet. */
 export type Decider = {
-  readonly kind: "rule" | "route" | "balancer" | "peering" | "gateway" | "host" | "program";
+  readonly kind:
+    | "rule"
+    | "route"
+    | "balancer"
+    | "peering"
+    | "gateway"
+    | "service"
+    | "host"
+    | "program";
   readonly name: string;
   /** Resource id of the group or table, where there is one. */
   readonly id?: string;
@@ -177,9 +186,18 @@ class Walker {
         return this.#viaAppliance(route, onward, source, hops);
       case "gateway":
         return this.#viaGateway(onward, source, hops);
+      case "service":
+        return this.#atService(network, source);
       case "nowhere":
         return this.#stopByRoute(route, to, onward.because);
     }
+  }
+
+  /** By a service endpoint: the service sees the private address, and which network it is of. */
+  #atService(network: Network, source: Ipv4): Walk {
+    if (!network.prefixes.some((prefix) => contains(prefix, source)))
+      return this.#stop("host", network.name, `${source} has no way back from a service endpoint`);
+    return this.#atOutside(this.#flow.to, source, network.id);
   }
 
   /** An internal balancer that a flow meets when it comes into a network for the first time. */
@@ -317,14 +335,21 @@ class Walker {
       if (network.publicAddresses.some(({ address }) => address === to))
         return this.#stop("balancer", to, `nothing is behind ${to}:${toPort}`);
     }
-    if (to !== PLATFORM_ADDRESS) return this.#atOutside(to);
+    if (to !== PLATFORM_ADDRESS) return this.#atOutside(to, source);
     return this.#stop("host", to, `${to} is reached from inside a virtual network only`);
   }
 
   /** At a host that stands in no network: of the internet, or the platform's own. */
-  #atOutside(to: Ipv4): Walk {
+  #atOutside(to: Ipv4, source?: Ipv4, network?: string): Walk {
     const host = this.#topology.outside(to);
-    if (host !== undefined) return this.#arrive(host, this.#flow.toPort);
+    if (host !== undefined) {
+      const walked = this.#arrive(host, this.#flow.toPort);
+      const program = host.programs.find(({ name }) => name === walked.program);
+      const admits = program?.kind === "endpoint" ? program.admits : undefined;
+      const refused =
+        admits && source && walked.delivered ? refusalOf(admits, source, network) : undefined;
+      return refused === undefined ? walked : this.#stop("service", host.name, refused);
+    }
     return this.#stop("host", to, `nobody on the internet has the address ${to}`);
   }
 

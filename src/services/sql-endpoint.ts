@@ -1,7 +1,7 @@
 /**
- * The environment's database on the wire: a TDS 7.4 server without TLS.
+ * A SQL server on the wire, the environment's own or a user's: a TDS 7.4 server without TLS.
  *
- * Logins are not checked: that the database is reached and works is what counts, and whoever
+ * Its firewall is asked at the login. Logins are not checked: that the database is reached and works is what counts, and whoever
  * reaches it can use nothing but the table of heartbeats. Remote procedure calls are refused.
  *
  * @article ASE outbound dependencies
@@ -9,6 +9,8 @@
 import type { Socket } from "node:net";
 
 import type { Result } from "../base/problem.ts";
+import { refusalOf } from "../blueprint/admission.ts";
+import type { Ipv4 } from "../network/prefix.ts";
 import type { Serving } from "./endpoints.ts";
 import {
   openEnvironmentDatabase,
@@ -32,20 +34,31 @@ const MOST_UNREAD_BYTES = 65_536;
 
 /** Numbers of SQL Server that clients know. */
 const LOGIN_FAILED = { number: 18_456, severity: 14 } as const;
+/** Of the firewall of Azure SQL: neither a rule for the address nor one for the subnet. */
+const NOT_ADMITTED = { number: 40_615, severity: 14 } as const;
 const NO_SUCH_DATABASE = { number: 4_060, severity: 11 } as const;
 const STATEMENT_FAILED = { number: 102, severity: 15 } as const;
 
 type Said = { readonly data: Buffer; readonly stays: "open" | "closed" };
 
-export function serveDatabase({ current, listeners }: Serving): Promise<Result<"listening">> {
+export function serveDatabase({
+  current,
+  listeners,
+  network,
+}: Serving): Promise<Result<"listening">> {
   const database = openEnvironmentDatabase();
-  return listeners.accept(current(), (socket) => converse(socket, database));
+  return listeners.accept(current(), (socket) => {
+    const { admits } = current();
+    const source = (socket.remoteAddress ?? "") as Ipv4;
+    converse(socket, database, admits && refusalOf(admits, source, network));
+  });
 }
 
-function converse(socket: Socket, database: EnvironmentDatabase): void {
+/** @param refused why this client may not log in; undefined: it may */
+function converse(socket: Socket, database: EnvironmentDatabase, refused?: string): void {
   let isLoggedIn = false;
   readMessages(socket, (message) => {
-    const said = isLoggedIn ? answerSession(message, database) : answerStranger(message);
+    const said = isLoggedIn ? answerSession(message, database) : answerStranger(message, refused);
     if (said === undefined || socket.writableLength > MOST_UNREAD_BYTES) {
       socket.destroy();
       return;
@@ -57,10 +70,14 @@ function converse(socket: Socket, database: EnvironmentDatabase): void {
   });
 }
 
-function answerStranger({ type, data }: Message): Said | undefined {
+function answerStranger({ type, data }: Message, refused?: string): Said | undefined {
   if (type === PACKET.prelogin) return { data: preloginAnswer(), stays: "open" };
   const login = type === PACKET.login ? readLogin(data) : undefined;
   if (login === undefined) return undefined;
+  if (refused !== undefined) {
+    const message = `Cannot open server requested by the login: ${refused}.`;
+    return { data: refusal({ ...NOT_ADMITTED, message }), stays: "closed" };
+  }
   if (login.user === "")
     return {
       data: refusal({ ...LOGIN_FAILED, message: "Login failed: no user was named." }),

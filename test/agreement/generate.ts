@@ -39,6 +39,8 @@ const SPOKE_PREFIX = "10.1.0.0/16" as Cidr;
 const SPOKE_VIP = "198.18.0.8" as Ipv4;
 const SITE_ADDRESS = "198.18.0.9" as Ipv4;
 const GATEWAY_SUBNET = 9;
+/** Reached by service endpoints where a subnet has them. */
+export const SERVICES = "198.51.100.16/28" as Cidr;
 const EVERYTHING = "0.0.0.0/0" as Cidr;
 const GUARD = "10.0.3.4" as Ipv4;
 
@@ -334,6 +336,7 @@ function randomSubnet(
     ...(random.chance(0.75) ? { rules: randomRules(random, 14) } : {}),
     routes: effectiveRoutes({
       ...known,
+      endpoints: random.chance(0.3) ? [{ service: "Far", prefixes: [SERVICES] }] : [],
       userRoutes,
       learned: random.chance(0.2) ? [] : known.learned,
     }),

@@ -5,9 +5,10 @@
 import { describeProblem, type Result } from "../../src/base/problem.ts";
 import { NO_CONNECTIONS } from "../../src/blueprint/blueprint.ts";
 import { openWalk, type Flow } from "../../src/blueprint/walk.ts";
+import { contains } from "../../src/network/prefix.ts";
 import { openKernel } from "../../src/fabric/linux/kernel/open-kernel.ts";
-import { PLATFORM, randomBlueprint, randomFlows, randomFrom } from "./generate.ts";
 import { claimsOfProofs } from "./proof-flows.ts";
+import { PLATFORM, SERVICES, randomBlueprint, randomFlows, randomFrom } from "./generate.ts";
 import { answerAs, answerEverywhere, sendAll } from "./send.ts";
 
 const [seed = 1, rounds = 1, packetCount = 100] = process.argv.slice(2).map(Number);
@@ -59,6 +60,13 @@ async function play(roundSeed: number): Promise<void> {
     if (platform !== undefined)
       answering.push(...(await answerAs(platform, new Map([[PLATFORM, "resolver"]]), 53)));
   }
+  for (const { id } of blueprint.networks)
+    for (const { name, place } of outside.filter((one) => contains(SERVICES, one.place.address))) {
+      const space = kernel.space({ kind: "service", network: id, address: place.address });
+      if (space === undefined) continue;
+      answerEverywhere(space);
+      answering.push(...(await answerAs(space, new Map([[place.address, name]]))));
+    }
   const law = openWalk(blueprint);
   const drawn = randomFlows(random, blueprint, packetCount);
   const claims = claimsOfProofs(random, blueprint, drawn);

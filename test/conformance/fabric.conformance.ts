@@ -351,6 +351,25 @@ export function describeFabric(name: string, open: OpenFabric): void {
       await passes(fabric, probe(FROM_ERIN, FRANK));
     });
 
+    test("a service endpoint leads past a tunnel, until it is disabled", async () => {
+      const address = "198.51.100.20" as typeof BOB;
+      const shop: Host = {
+        ...agentHost("shop", "", address),
+        place: { kind: "internet", address },
+      };
+      const nowhere = { name: "Hole", prefix: everywhere, nextHop: { kind: "None" } as const };
+      const world = (generation: number, endpoints: readonly string[]) => {
+        const small = smallWorld({ generation, endpoints, routes: [nowhere] });
+        return { ...small, hosts: [...small.hosts, shop] };
+      };
+      const fabric = await standing(world(1, ["198.51.100.0/24"]));
+      await passes(fabric, probe(FROM_ALICE, address));
+      await passes(fabric, probe(FROM_CAROL, address));
+      await become(fabric, world(2, []));
+      await fails(fabric, probe(FROM_ALICE, address));
+      await passes(fabric, probe(FROM_CAROL, address));
+    });
+
     test("nobody answers at a port where nothing listens, and the answer comes in time", async () => {
       const fabric = await standing(smallWorld());
       await passes(fabric, TO_BOB);

@@ -44,6 +44,7 @@ export type TestWorld = {
   /** Id of a resource of the world's group: `networkSecurityGroups/demo-nsg`. */
   readonly network: (path: string) => string;
   readonly web: (path: string) => string;
+  readonly sql: (path: string) => string;
   /** Sends, follows the operation to its end; a refusal fails the test. `id` may carry a query. */
   readonly arm: (method: string, id: string, body?: JsonValue) => Promise<Loose>;
   /** The same, where a refusal is awaited: answers with its code and words. */
@@ -203,6 +204,7 @@ function makeWorld(of: {
     subscription,
     network,
     web,
+    sql: (path) => `${group}/providers/Microsoft.Sql/${path}`,
     arm,
     refused: async (method, id, body) => {
       const answer = await connected().carryOut(requestOf(method, id, body));

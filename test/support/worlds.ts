@@ -35,15 +35,18 @@ export type SmallWorld = {
   readonly routes?: readonly Omit<UserRoute, "table">[];
   readonly farRoutes?: readonly Omit<UserRoute, "table">[];
   readonly hosts?: readonly Host[];
+  /** What the near subnet reaches by a service endpoint. */
+  readonly endpoints?: readonly string[];
   readonly tags?: Blueprint["tags"];
 };
 
 /** Alice and Bob in the near subnet, Carol in the far one; the VIP leads to Bob. */
 export function smallWorld(of: SmallWorld = {}): Blueprint {
   const prefixes = ["10.0.0.0/16" as Cidr];
-  const routes = (written: SmallWorld["routes"] = []) =>
+  const routes = (written: SmallWorld["routes"] = [], endpoints: readonly string[] = []) =>
     effectiveRoutes({
       prefixes,
+      endpoints: [{ service: "Microsoft.Test", prefixes: endpoints.map((text) => text as Cidr) }],
       userRoutes: written.map((route) => ({ ...route, table: TABLE })),
     });
   const hosts = of.hosts ?? [
@@ -74,7 +77,7 @@ export function smallWorld(of: SmallWorld = {}): Blueprint {
               : { rules: sorted([...of.rules, ...defaultRules(GROUP)]) }),
             virtualNetwork: prefixes,
             flushConnection: false,
-            routes: routes(of.routes),
+            routes: routes(of.routes, of.endpoints),
           },
           {
             id: FAR,

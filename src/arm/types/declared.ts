@@ -62,6 +62,11 @@ export function isForwardingFirewall({ declaredType }: DeclaredOnly): boolean {
   return declaredType.toLowerCase() === "microsoft.network/azurefirewalls";
 }
 
+/** SQL servers and their rules are read by the compiler: a server of the world's internet. */
+export function isSqlServer({ declaredType }: DeclaredOnly): boolean {
+  return /^microsoft\.sql\/servers(\/(firewallRules|virtualNetworkRules))?$/i.test(declaredType);
+}
+
 function free() {
   return { occupiesSubnet: false } as const;
 }

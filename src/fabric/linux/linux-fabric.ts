@@ -14,7 +14,7 @@ import {
 } from "../../blueprint/blueprint.ts";
 import { FlowBook } from "../../blueprint/seen-flows.ts";
 import { same, type Step } from "../../blueprint/steps.ts";
-import type { Cidr } from "../../network/prefix.ts";
+import { contains, type Cidr, type Ipv4 } from "../../network/prefix.ts";
 import type { Fabric, Observed, RunProbe, StandingPlace, StartProgram } from "../fabric.ts";
 import { openDoorway, type DoorSockets } from "./doorway.ts";
 import { HostPrograms, isPlatformHost, type HostGround, type Spot } from "./host-programs.ts";
@@ -134,7 +134,7 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
     const put = kernel.putNetwork(network);
     if (!put.ok) return put;
     networks.set(network.id, { ...network, translations });
-    await withinPut([...hosts.values()].filter(({ host }) => isPlatformHost(host)).map(stand));
+    await withinPut([...hosts.values()].filter(({ host }) => isOutside(host)).map(stand));
     return found("done");
   }
 
@@ -184,6 +184,13 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
       const space = kernel.space({ kind: "host", name: host.name });
       const network = "network" in place ? { network: place.network } : {};
       if (space !== undefined) spots.set("", { space, ...network });
+      // A service stands in each network that reaches it by an endpoint of its own, too.
+      if (place.kind === "internet" && space !== undefined)
+        for (const { id, index, subnets } of networks.values()) {
+          if (!subnets.some((subnet) => reachesByEndpoint(subnet, place.address))) continue;
+          const inside = kernel.space({ kind: "service", network: id, address: place.address });
+          if (inside !== undefined) spots.set(`service-${index}`, { space: inside, network: id });
+        }
     }
     return spots;
   }
@@ -219,7 +226,7 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
       ({ host: { place } }) => "network" in place && place.network === id,
     );
     await Promise.all(inside.map(({ host }) => removeHost(host.name)));
-    await withinPut([...hosts.values()].filter(({ host }) => isPlatformHost(host)).map(stand));
+    await withinPut([...hosts.values()].filter(({ host }) => isOutside(host)).map(stand));
     return kernel.removeNetwork(id);
   }
 
@@ -312,6 +319,18 @@ function resolversAt(host: Host): ResolverFile | undefined {
   const { dnsServers, role } = host;
   if (dnsServers === undefined || (role !== "Machine" && role !== "Visitor")) return undefined;
   return { asked: dnsServers, behind: [] };
+}
+
+/** Stands in no network of its own, and perhaps in several: it follows what networks say. */
+function isOutside({ place }: Host): boolean {
+  return place.kind === "internet";
+}
+
+function reachesByEndpoint({ routes }: Network["subnets"][number], address: Ipv4): boolean {
+  return routes.some(
+    ({ nextHop, prefix }) =>
+      nextHop.kind === "VirtualNetworkServiceEndpoint" && contains(prefix, address),
+  );
 }
 
 /** New processes begun at the same time: enough to fill the machine, not to flood it. */

@@ -62,6 +62,8 @@ export type SpaceName =
   /** With an address: connections and datagrams begin there unless they say otherwise. */
   | { readonly kind: "internet"; readonly address?: string }
   | { readonly kind: "host"; readonly name: string }
+  /** A service's address as subnets of a network with an endpoint reach it. */
+  | { readonly kind: "service"; readonly network: string; readonly address: string }
   /** 168.63.129.16 of a network: resolver and source of load balancer probes. */
   | { readonly kind: "load-balancer"; readonly network: string };
 

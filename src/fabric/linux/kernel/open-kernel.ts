@@ -149,6 +149,7 @@ class World {
     if (outside !== undefined) {
       this.#outside.delete(name);
       this.#routes.removeAddress(outside.host.place.address);
+      for (const router of this.#routers.values()) router.forgetService(outside.host.place.address);
       this.#routes.flush(["EADDRNOTAVAIL"]);
       return "done";
     }
@@ -167,6 +168,8 @@ class World {
         return spaceOf(this.#home, this.#home, of.address ?? this.#client);
       case "host":
         return this.#find(of.name)?.space;
+      case "service":
+        return this.#routers.get(of.network)?.service(of.address as Ipv4);
       case "load-balancer":
         return this.#routers.get(of.network)?.platform;
     }

@@ -20,6 +20,7 @@ import { readDenied } from "./denied.ts";
 import type { FlowBook } from "../../../blueprint/seen-flows.ts";
 import { FlowWatch } from "./flow-watch.ts";
 import { GateKeeper, placeOfLabel } from "./gate-keeper.ts";
+import { Backbone } from "./backbone.ts";
 import * as gates from "./gates.ts";
 import { closeNamespace, createNamespace, inNamespace, type Namespace } from "./libc.ts";
 import { hostPrefix, MAIN_TABLE, Rtnetlink, type KernelRoute } from "./netlink.ts";
@@ -84,6 +85,8 @@ export class NetworkRouter {
   readonly #hosts = new Map<string, Attached>();
   readonly #keeper: GateKeeper;
   readonly #tables: RoutingTables;
+  /** What stands for services that are reached by endpoints; made when a route first leads there. */
+  #backbone: Backbone | undefined;
   /** Links to other networks; nothing before somebody joins them. */
   beyond: Beyond = NOTHING_BEYOND;
   readonly platform: Space;
@@ -239,6 +242,7 @@ export class NetworkRouter {
   #ways(): Ways {
     return {
       edge: FIRST_LINK,
+      services: () => this.#services().link,
       prefixes: this.#network?.prefixes ?? [],
       appliance: (address) => this.attachedAt(address) ?? this.beyond.appliances.get(address),
       peer: (network) => this.beyond.peers.get(network),
@@ -246,6 +250,20 @@ export class NetworkRouter {
       gateway: (source) =>
         source === "User" && this.beyond.isExpressRoute ? undefined : this.beyond.gateway,
     };
+  }
+
+  #services(): Backbone {
+    this.#backbone ??= new Backbone(this.#home, this.ground, this.freeLink());
+    return this.#backbone;
+  }
+
+  /** A service's own address, as subnets with an endpoint reach it; undefined: none of them does. */
+  service(address: Ipv4): Space | undefined {
+    return this.#backbone?.spaceAt(address);
+  }
+
+  forgetService(address: Ipv4): void {
+    this.#backbone?.forget(address);
   }
 
   attachedAt(address: Ipv4): { readonly link: number; readonly forwards: boolean } | undefined {
@@ -500,6 +518,7 @@ export class NetworkRouter {
     this.#world.flush(["ESRCH"]);
     this.#keeper.close();
     this.#flows?.close();
+    this.#backbone?.close();
     for (const nft of [this.#edgeNft, this.#nft]) nft.close();
     for (const routes of [this.#edgeRoutes, this.#routes]) routes.close();
     for (const namespace of [this.#edge, this.#router]) closeNamespace(namespace);

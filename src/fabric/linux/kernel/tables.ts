@@ -12,6 +12,8 @@ import { hostPrefix, type KernelRoute, type Rtnetlink } from "./netlink.ts";
 /** Links that routes may lead to; undefined: there is none now. */
 export type Ways = {
   readonly edge: number;
+  /** To services, past the edge. */
+  readonly services: () => number;
   /** Address space of the network. */
   readonly prefixes: readonly Cidr[];
   readonly appliance: (
@@ -74,7 +76,7 @@ function kernelRoute({ prefix, nextHop, source }: Route, table: number, ways: Wa
     case "VNetPeering":
       return by(ways.peer(nextHop.network));
     case "VirtualNetworkServiceEndpoint":
-      return by(undefined);
+      return by(ways.services());
     case "VirtualNetworkGateway":
       return by(ways.gateway(source));
     case "VirtualAppliance": {
