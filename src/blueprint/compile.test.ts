@@ -160,7 +160,7 @@ describe("compiling resources to a blueprint", () => {
 
   test("the database stands in the tag Sql, and management on published addresses of its tag", () => {
     const { internet } = compiled().blueprint;
-    expect(internet.names["environment.database.windows.net"]).toBe("13.65.31.249");
+    expect(internet.names["environment.database.windows.net"]).toBe("40.112.139.250");
     expect(internet.managementAddresses.length).toBeGreaterThan(2);
   });
 

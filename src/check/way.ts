@@ -88,6 +88,8 @@ export function wayBack(
         lost: [{ packets: { ...packets, from: to }, subnet: at.subnet, route, sentence }],
       });
       const kind: string = route.nextHop.kind;
+      // Addresses of a service are called, and call nobody: there are no clients to lose there.
+      if (kind === "VirtualNetworkServiceEndpoint") return NO_WAY;
       if (cameBy === "edge")
         return kind === "Internet"
           ? NO_WAY

@@ -228,8 +228,8 @@ export function machine(
 
 const TAGS: Readonly<Record<string, readonly string[]>> = {
   AppServiceManagement: ["13.64.0.0/11", "20.36.0.0/14"],
-  Sql: ["13.65.31.249/32", "40.112.139.250/32"],
-  Storage: ["13.66.176.0/28"],
+  Sql: ["40.112.139.250/32", "104.40.168.64/26"],
+  Storage: ["52.239.128.0/28"],
 };
 
 /** The compiler's facts beside the resources. */
