@@ -397,12 +397,26 @@ class Walker {
         route.table,
       );
     if (at === "edge") return onward.kind === "edge" ? walked : astray();
-    const roundabout =
-      onward.kind === "appliance" &&
-      onward.network.id === network.id &&
-      onward.host.place.address !== client;
-    if (roundabout || onward.kind === "edge" || onward.kind === "nowhere") return astray();
+    if (
+      this.#comesRound(network, client, onward) ||
+      onward.kind === "edge" ||
+      onward.kind === "nowhere"
+    )
+      return astray();
     return this.#answered(network, client, replier, walked);
+  }
+
+  /**
+   * The reply leaves with the balancer's address and comes back to where it was balanced: there it
+   * belongs to no flow any more.
+   */
+  #comesRound(network: Network, client: Ipv4, onward: Onward): boolean {
+    if (onward.kind === "appliance")
+      return onward.network.id === network.id && onward.host.place.address !== client;
+    if (onward.kind !== "gateway") return false;
+    const site = this.#topology.siteBehind(onward.gateway, client);
+    if (site === undefined || this.#topology.atSite(site, client) !== undefined) return false;
+    return this.#topology.inBySite(site, client)?.network.id === network.id;
   }
 
   /** A reply inside follows the routes of the replier's subnet. */

@@ -42,6 +42,7 @@ test.each([
   [135, "a balanced reply that goes round by an appliance"],
   [155, "a route through a host that does not forward, to that host"],
   [158, "a route to an appliance through itself"],
+  [174093, "a balanced reply that goes round by a site on premises"],
 ])("seed %i: %s", async (seed) => {
   expect((await play(seed, 1)).differences).toEqual([]);
 });
