@@ -1,15 +1,14 @@
 /**
- * How far the subnet of an environment reaches: now, with more instances, and while a plan
- * changes its size. Arithmetic over environment/addresses; nothing is handed out.
+ * How far the subnet of an environment reaches, as findings tell it. The arithmetic is that of
+ * environment/address-forecast.
  *
  * @article ASE subnet size
  */
+import { forecastAddresses } from "../environment/address-forecast.ts";
 import {
   addressesAtRest,
   addressesWhileScaling,
   infrastructureRoles,
-  MOST_INSTANCES,
-  MOST_INSTANCES_PER_PLAN,
   PLATFORM_ADDRESSES,
   type Size,
 } from "../environment/addresses.ts";
@@ -22,22 +21,16 @@ export function forecastOf(
   of: Omit<Size, "instances">,
   plans: readonly number[],
 ): Forecast {
-  const subnetSize = sizeOf(prefix);
-  const instancesNow = plans.reduce((sum, count) => sum + count, 0);
-  const size: Size = { ...of, instances: instancesNow };
+  const instances = plans.reduce((sum, count) => sum + count, 0);
+  const size: Size = { ...of, instances };
+  const { used, mostInstances, mostWhileScaling } = forecastAddresses(size, sizeOf(prefix));
   return {
-    subnetSize,
-    instancesNow,
-    usedNow: addressesAtRest(size),
+    subnetSize: sizeOf(prefix),
+    instancesNow: instances,
+    usedNow: used,
     usedWhileScaling: addressesWhileScaling(size, Math.max(0, ...plans)),
-    mostInstances: most(
-      MOST_INSTANCES,
-      (instances) => addressesAtRest({ ...of, instances }) <= subnetSize,
-    ),
-    largestScalablePlan: most(
-      MOST_INSTANCES_PER_PLAN,
-      (instances) => addressesWhileScaling({ ...of, instances }, instances) <= subnetSize,
-    ),
+    mostInstances,
+    largestScalablePlan: mostWhileScaling,
   };
 }
 
@@ -55,10 +48,4 @@ export function arithmeticOf(size: Size): string {
     ...(grown > 0 ? [`${grown} roles more for them`] : []),
   ];
   return `${parts.join(" + ")} = ${addressesAtRest(size)}`;
-}
-
-function most(limit: number, fits: (count: number) => boolean): number {
-  let count = -1;
-  while (count < limit && fits(count + 1)) count += 1;
-  return count;
 }

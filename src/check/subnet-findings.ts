@@ -132,7 +132,7 @@ function sizeFindings(
       id: "subnet/recommended-size",
       title: "smaller than recommended",
       grade: "advice",
-      what: `${subnet.prefix} reaches ${forecast.mostInstances} instances, and one plan that still can change its size may have ${Math.max(0, forecast.largestScalablePlan)}; a /24 reaches 201 and 100`,
+      what: `${subnet.prefix} reaches ${forecast.mostInstances} instances, and one plan that still can change its size may have ${forecast.largestScalablePlan}; a /24 reaches 201 and 100`,
       consequence: then,
     });
   }

@@ -15,6 +15,7 @@ import {
   type Translation,
 } from "../../src/blueprint/blueprint.ts";
 import type { Flow } from "../../src/blueprint/walk.ts";
+import type { Random } from "../../src/network/generate.testing.ts";
 import type { Cidr, Ipv4 } from "../../src/network/prefix.ts";
 import type { Cidr6 } from "../../src/network/prefix6.ts";
 import type { NextHop } from "../../src/network/route.ts";
@@ -98,34 +99,6 @@ const PORTS = [1, 2, 53, 79, 80, 81, 442, 443, 444, 1_000, 1_999, 2_000, 2_001, 
 const ENDS = [0, 1, 53, 80, 443, 1_000, 2_000, 29_999, 65_535];
 const SOURCE_PORTS = [31_999, 32_000, 32_001, 32_099, 32_100, 32_101];
 const SOURCE_ENDS = [0, 32_000, 32_100, 65_535];
-
-export type Random = {
-  readonly below: (limit: number) => number;
-  readonly one: <Value>(of: readonly Value[]) => Value;
-  readonly chance: (part: number) => boolean;
-};
-
-/** The same numbers for the same seed. */
-export function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const below = (limit: number) => Math.floor(next() * limit);
-  return {
-    below,
-    chance: (part) => next() < part,
-    one: (of) => {
-      const chosen = of[below(of.length)];
-      if (chosen === undefined)
-        throw new Error("broken promise: there is something to choose from");
-      return chosen;
-    },
-  };
-}
 
 export function randomBlueprint(random: Random, generation: number): Blueprint {
   const joined = randomJoining(random);

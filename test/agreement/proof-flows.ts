@@ -10,7 +10,8 @@ import { openPolicy, type Proof } from "../../src/network/policy.ts";
 import type { Ipv4 } from "../../src/network/prefix.ts";
 import type { Direction, SecurityRule } from "../../src/network/rule.ts";
 import { selectRoute } from "../../src/network/select-route.ts";
-import { PLATFORM, type Random } from "./generate.ts";
+import type { Random } from "../../src/network/generate.testing.ts";
+import { PLATFORM } from "./generate.ts";
 
 /** What the proofs of all gates on the way say together. */
 export type Claim = { readonly flow: Flow; readonly passes: boolean };

@@ -8,7 +8,8 @@ import { openWalk, type Flow } from "../../src/blueprint/walk.ts";
 import { contains } from "../../src/network/prefix.ts";
 import { openKernel } from "../../src/fabric/linux/kernel/open-kernel.ts";
 import { claimsOfProofs } from "./proof-flows.ts";
-import { PLATFORM, SERVICES, randomBlueprint, randomFlows, randomFrom } from "./generate.ts";
+import { randomFrom } from "../../src/network/generate.testing.ts";
+import { PLATFORM, SERVICES, randomBlueprint, randomFlows } from "./generate.ts";
 import { answerAs, answerEverywhere, sendAll } from "./send.ts";
 
 const [seed = 1, rounds = 1, packetCount = 100] = process.argv.slice(2).map(Number);

@@ -218,7 +218,7 @@ function adviceText(findings: readonly Finding[], { paint }: TextOptions): reado
 function footer(environment: EnvironmentReport, { paint, failOn }: TextOptions): string {
   const { forecast } = environment;
   const { usedNow, subnetSize, instancesNow, mostInstances, largestScalablePlan } = forecast;
-  const room = `Subnet: ${usedNow} of ${subnetSize} addresses with ${plural(instancesNow, "plan instance")}; room for ${Math.max(0, mostInstances)}, and for changing the size of a plan of ${Math.max(0, largestScalablePlan)}.`;
+  const room = `Subnet: ${usedNow} of ${subnetSize} addresses with ${plural(instancesNow, "plan instance")}; room for ${mostInstances}, and for changing the size of a plan of ${largestScalablePlan}.`;
   const lines = FAIL_ON.slice(0, FAIL_ON.indexOf(failOn) + 1).join(", ");
   return [
     ...wrapped(room, 2, 2),
