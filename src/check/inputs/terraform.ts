@@ -240,18 +240,20 @@ type Association = {
   readonly tell: (of: Attributes, body: Record<string, JsonValue>) => void;
 };
 
+const tellSecurityGroup: Association["tell"] = (of, body) =>
+  Object.assign(
+    body,
+    of.reference(
+      "networkSecurityGroup",
+      ["network_security_group_id"],
+      ["azurerm_network_security_group"],
+    ),
+  );
+
 const ASSOCIATIONS: Readonly<Record<string, Association>> = {
   azurerm_subnet_network_security_group_association: {
     subject: ["subnet_id", ["azurerm_subnet"]],
-    tell: (of, body) =>
-      Object.assign(
-        body,
-        of.reference(
-          "networkSecurityGroup",
-          ["network_security_group_id"],
-          ["azurerm_network_security_group"],
-        ),
-      ),
+    tell: tellSecurityGroup,
   },
   azurerm_subnet_route_table_association: {
     subject: ["subnet_id", ["azurerm_subnet"]],
@@ -260,15 +262,7 @@ const ASSOCIATIONS: Readonly<Record<string, Association>> = {
   },
   azurerm_network_interface_security_group_association: {
     subject: ["network_interface_id", ["azurerm_network_interface"]],
-    tell: (of, body) =>
-      Object.assign(
-        body,
-        of.reference(
-          "networkSecurityGroup",
-          ["network_security_group_id"],
-          ["azurerm_network_security_group"],
-        ),
-      ),
+    tell: tellSecurityGroup,
   },
   azurerm_network_interface_application_security_group_association: {
     subject: ["network_interface_id", ["azurerm_network_interface"]],
