@@ -9,6 +9,7 @@
  */
 import { declined, found, type Problem, type Result } from "../base/problem.ts";
 import type { BoundCertificate, FrontEnd } from "../blueprint/blueprint.ts";
+import { LOOK_AFTER_LOST_MS } from "../environment/health.ts";
 import { APP_PORTS } from "../environment/ports.ts";
 
 export type FrontEndOptions = {
@@ -59,8 +60,7 @@ export function frontEndFiles(frontEnd: FrontEnd, options: FrontEndOptions): Res
 }
 
 /** How an instance is watched; of those in the file and of those that come later alike. */
-export const SERVER_WORDS =
-  "check inter 1s fastinter 250ms downinter 250ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down pool-purge-delay 2s";
+export const SERVER_WORDS = `check inter 1s fastinter 250ms downinter ${LOOK_AFTER_LOST_MS}ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down pool-purge-delay 2s`;
 
 /** Azure's load balancer ends a request that stays silent for so long. */
 const REQUEST_TIMEOUT = "230s";

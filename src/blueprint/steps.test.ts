@@ -37,6 +37,8 @@ function after(standing: Standing, steps: readonly Step[]): Standing {
           networks: now.networks.map((n) => (n.id === id ? { ...n, translations } : n)),
         };
       }
+      case "wait":
+        return now;
       case "remove-host":
         return { ...now, hosts: withoutHost(step.name) };
       case "remove-network":
@@ -134,7 +136,11 @@ describe("steps to a blueprint", () => {
       ).blueprint;
     const standing = after(NOTHING, planSteps(NOTHING, at("1")).flat());
     const stages = planSteps(standing, at("2"));
-    expect(stages.map((stage) => stage.length)).toEqual([3, 2]);
+    expect(stages.map((stage) => stage.map((step) => step.do))).toEqual([
+      Array.from({ length: 3 }, () => "put-host"),
+      ["wait"],
+      Array.from({ length: 2 }, () => "put-host"),
+    ]);
   });
 
   test("equality of values does not depend on the order of keys", () => {

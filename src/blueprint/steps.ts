@@ -5,6 +5,7 @@
  * them. Old hosts go only when no proxy and no translation leads to them any more; but no host
  * comes to an address that another still has.
  */
+import { LOOK_AFTER_LOST_MS } from "../environment/health.ts";
 import type { Blueprint, Connections, Host, Internet, Network, Translation } from "./blueprint.ts";
 
 export type Step =
@@ -20,6 +21,8 @@ export type Step =
       readonly network: string;
       readonly translations: readonly Translation[];
     }
+  /** Nothing happens for so long: who looks again and again has looked by then. */
+  | { readonly do: "wait"; readonly forMs: number }
   | { readonly do: "remove-host"; readonly name: string }
   | { readonly do: "remove-network"; readonly id: string };
 
@@ -75,7 +78,7 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
     ...inTurns(
       changed.filter((host) => !leadsToOthers(host)),
       hosts,
-    ).map((turn) => turn.map((host) => ({ do: "put-host" as const, host }))),
+    ),
     proxies.filter((host) => !finishes(host)).map((host) => ({ do: "put-host", host })),
     translationsChanged.map(({ id, translations }) => ({
       do: "put-translations",
@@ -91,17 +94,24 @@ export function planSteps(standing: Standing, blueprint: Blueprint): readonly (r
   return stages.filter((stage) => stage.length > 0);
 }
 
+/** Until front ends have found again what was away, with room for a busy machine. */
+const FOUND_AGAIN_MS = 2 * LOOK_AFTER_LOST_MS;
+
 /**
- * All at once, but for hosts on which an app starts anew: every second one of these first, so that
- * the app is never away as a whole.
+ * All at once, but for hosts on which an app starts anew: every second one of these first, and the
+ * others when front ends know those to be back, so that the app is never away as a whole.
  */
 function inTurns(
   changed: readonly Host[],
   standing: ReadonlyMap<string, Host>,
-): readonly (readonly Host[])[] {
+): readonly (readonly Step[])[] {
   const anew = changed.filter((host) => startsAnew(standing.get(host.name), host));
   const later = new Set(anew.filter((_, position) => position % 2 === 1));
-  return [changed.filter((host) => !later.has(host)), [...later]];
+  const put = (some: readonly Host[]) => some.map((host): Step => ({ do: "put-host", host }));
+  const first = put(changed.filter((host) => !later.has(host)));
+  return later.size === 0
+    ? [first]
+    : [first, [{ do: "wait", forMs: FOUND_AGAIN_MS }], put([...later])];
 }
 
 function startsAnew(before: Host | undefined, host: Host): boolean {

@@ -15,6 +15,9 @@ export const FAILED_ROUNDS = 2;
 /** A new environment may take this long until its flows pass; then it is called unhealthy. */
 export const PREPARING_MS = 8_000;
 
+/** Front ends look this often after an instance of an app that was away. */
+export const LOOK_AFTER_LOST_MS = 250;
+
 /** Why a flow does not pass. */
 export type Cause = {
   /** Id of the required flow. */

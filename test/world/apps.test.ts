@@ -1,6 +1,8 @@
 /** Apps in their rooms: instances, settings, logs, and what their sandbox keeps from them. */
-import { readFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
@@ -54,6 +56,22 @@ describe("an app", () => {
     );
     // Only requests that were under way at the crash may fail.
     expect(answers.filter((status) => status !== 200).length).toBeLessThanOrEqual(1);
+  });
+
+  test("takes new content without a failed request", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "ase-content-"));
+    cpSync(WITNESS_APP, folder, { recursive: true });
+    writeFileSync(join(folder, "new.txt"), "new");
+    let isDeploying = true;
+    const statuses: number[] = [];
+    const deploying = world.deploy("hello", folder).finally(() => (isDeploying = false));
+    // And some more, for front ends that have not found an instance again.
+    for (let more = 50; isDeploying || 0 < more; more -= isDeploying ? 0 : 1)
+      statuses.push((await world.door("/")).status);
+    await deploying;
+    rmSync(folder, { recursive: true });
+    expect(statuses.length).toBeGreaterThan(60);
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
   });
 
   test("starts again when its process is killed", async () => {

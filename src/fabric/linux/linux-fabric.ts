@@ -122,6 +122,8 @@ export function openLinuxFabric(options: LinuxFabricOptions): Fabric {
         return putHost(step.host);
       case "put-translations":
         return putTranslations(step.network, step.translations);
+      case "wait":
+        return passed(step.forMs).then(() => found("done"));
       case "remove-host":
         return removeHost(step.name);
       case "remove-network":

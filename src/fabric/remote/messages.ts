@@ -11,7 +11,7 @@ import type { Seen, Trace } from "../../blueprint/seen.ts";
 import type { Step } from "../../blueprint/steps.ts";
 import type { LogLine, LogQuery, Observed, StandingPlace } from "../fabric.ts";
 
-export const PROTOCOL = 3;
+export const PROTOCOL = 4;
 
 /** What each question carries and what answers it. */
 export type Conversations = {

@@ -245,6 +245,9 @@ class World {
         this.#networks.set(step.network, { ...network, translations: step.translations });
         return found("done");
       }
+      // Here whoever looks has looked at once.
+      case "wait":
+        return found("done");
       case "remove-host":
         this.#hosts.delete(step.name);
         return found("done");
