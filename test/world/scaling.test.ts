@@ -2,7 +2,7 @@
  * Plans and front ends change while clients ask without pause: nobody notices. One scale operation
  * at a time, others queue; what does not fit, or does not run, is taken back.
  */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, onTestFinished } from "vitest";
 
 import { fileURLToPath } from "node:url";
 
@@ -178,7 +178,12 @@ test("one scale operation runs; others are queued, shown, and then run together;
   const asked = async (name: string, size: string, capacity: number) =>
     expect((await world.ask("PUT", plan(name), body(size, capacity))).status).toBe(200);
   const before = await world.newestEvent();
-  await asked("demo-plan", "I1", 3);
+  onTestFinished(async () => {
+    for (const name of ["second", "third", "fourth"]) await world.arm("DELETE", plan(name));
+    await scale("I1", 2);
+  });
+  // So many that they are not there before the others have been asked for.
+  await asked("demo-plan", "I1", 8);
   await until(
     "it runs",
     async () => ((await operations())[0]?.status === "Running" ? true : undefined),
@@ -194,7 +199,7 @@ test("one scale operation runs; others are queued, shown, and then run together;
     ["Queued", 2],
     ["Queued", 3],
   ]);
-  expect(listed[0].progress).toMatch(/^1 I1 serve; 2 I1 come, \d of them answer$/);
+  expect(listed[0].progress).toMatch(/^1 I1 serve; 7 I1 come, \d of them answer$/);
   expect((await world.arm("GET", environment())).properties.status).toBe("Scaling");
   await world.arm("POST", `/openase/operations/${listed[2].id}/cancel`);
   await until(
@@ -216,8 +221,6 @@ test("one scale operation runs; others are queued, shown, and then run together;
     "ScaleCompleted",
     "ScaleCompleted",
   ]);
-  for (const name of ["second", "third", "fourth"]) await world.arm("DELETE", plan(name));
-  await scale("I1", 2);
 });
 
 test("a change that needs more addresses than the subnet has is refused, with both numbers", async () => {
