@@ -24,8 +24,6 @@ export default defineConfig({
           name: "whole",
           include: ["test/**/*.test.ts"],
           fileParallelism: false,
-          // Worlds are real, and the machine may be busy with others: a second look, which is told.
-          retry: 1,
           sequence: { groupOrder: 1 },
         },
       },

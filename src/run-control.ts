@@ -26,6 +26,7 @@ import { FactBook } from "./control/facts.ts";
 import { FlowLogs } from "./control/flow-logs.ts";
 import { Loop } from "./control/loop.ts";
 import { openControlPlane } from "./control/open-control-plane.ts";
+import { wantedResources } from "./control/wanted.ts";
 import { forgetRemovedSites, openWorld } from "./control/world.ts";
 import { SUSPEND_AFTER_MS } from "./environment/health.ts";
 import { connectWorld, startWorld } from "./fabric/linux/world.ts";
@@ -100,7 +101,7 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
   });
   const [shown, prepared, fabric] = await Promise.all([
     facts.apiCertificate(),
-    facts.prepare([]),
+    facts.prepare(wantedResources(store)),
     starting,
   ]);
   if (!shown.ok) return shown;
@@ -111,6 +112,7 @@ export async function runControl(options: ControlOptions): Promise<Result<"start
     store,
     fabric: fabric.value.fabric,
     prepare: (resources) => facts.prepare(resources),
+    client: () => facts.client(),
     now,
     suspendAfterMs: options.suspendAfterMs ?? SUSPEND_AFTER_MS,
     report,

@@ -8,9 +8,9 @@ import { Declared, type Wanted } from "../blueprint/wanted.ts";
 import { found, type Problem, type Result } from "../base/problem.ts";
 import { checkBlueprint } from "../blueprint/check.ts";
 import { compile, type Compiled } from "../blueprint/compile.ts";
-import { certificateStem, managementName } from "../blueprint/compile-environment.ts";
+import { managementName } from "../blueprint/compile-environment.ts";
 import { planSteps, same, type Step } from "../blueprint/steps.ts";
-import type { Blueprint } from "../blueprint/blueprint.ts";
+import type { Blueprint, CertificateFiles } from "../blueprint/blueprint.ts";
 import { FRONT_ENDS, hasArrived } from "../blueprint/layout.ts";
 import { programEvents } from "./program-events.ts";
 import { platformLines } from "./platform-lines.ts";
@@ -48,6 +48,8 @@ export type LoopOptions = {
   readonly fabric: Fabric;
   /** Facts beside the resources; prepares what must exist before a host starts (keys, content). */
   readonly prepare: (resources: Wanted["resources"]) => Promise<Result<Facts>>;
+  /** The key pair that management shows; undefined: not made yet. */
+  readonly client: () => CertificateFiles | undefined;
   readonly now: () => number;
   readonly suspendAfterMs: number;
   readonly report: (event: ControlEvent) => void;
@@ -394,15 +396,15 @@ export class Loop {
     const resource = storedResource(this.#options.store, key)?.resource;
     if (watched === undefined || blueprint === undefined) return;
     if (resource?.type !== "Microsoft.Web/hostingEnvironments") return;
-    const facts = await this.#options.prepare([]);
-    if (!facts.ok) return;
+    const tls = this.#options.client();
+    if (tls === undefined) return;
     const staying = blueprint.hosts.filter(({ name }) => this.#staying?.has(name) !== false);
     const seen = await watched.watch.lookOnce(
       { ...blueprint, hosts: staying },
       {
         id: resource.id,
         managementName: managementName(resource),
-        tls: facts.value.certificate(certificateStem("client")),
+        tls,
       },
       this.#options.now,
     );

@@ -238,6 +238,7 @@ class Life {
         },
       },
       prepare: async () => found(facts),
+      client: () => certificate("client"),
       now: () => this.#now,
       suspendAfterMs: SUSPEND_AFTER_MS,
       report: (event: ControlEvent) => {

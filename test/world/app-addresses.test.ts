@@ -212,7 +212,7 @@ describe("an address of an app", () => {
     const second = "second.demo.p.azurewebsites.net";
     const answers = async () =>
       (await curl(`http://${second}/`)).stdout.endsWith("\n200") ? true : undefined;
-    await until("the second app answers at the VIP", answers, 30_000);
+    await until("the second app answers at the VIP", answers, 10_000);
     expect((await curl(...at(virtualIP, second), `http://${second}/`)).stdout).toMatch(/\n404$/);
     const byAddress = await curl(`http://${virtualIP}/`);
     expect(byAddress.stdout).toMatch(/\n404$/);

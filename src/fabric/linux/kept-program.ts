@@ -72,23 +72,30 @@ export class KeptProgram {
   }
 
   /**
-   * Takes the new description over, with a new start where the program asks for one. One that
-   * cannot be run is told as its problem, and the program goes on as it was.
+   * Takes the new description over, with a new start where the program asks for one. While it
+   * cannot be run, that is told as the program's problem, it goes on as it was, and it is tried
+   * again: what stood in the way may lie outside the description.
    */
   change(program: Program): Promise<void> {
     if (same(program, this.#asked)) return Promise.resolve();
     this.#asked = program;
-    return this.#next(async () => {
-      const taken = await this.#current?.running.change(program).catch(() => false);
-      if (typeof taken === "object") {
-        this.#problem = taken;
+    return this.#next(() => this.#take(program, FIRST_PAUSE_MS));
+  }
+
+  async #take(program: Program, pauseMs: number): Promise<void> {
+    if (!this.#isWanted || program !== this.#asked) return;
+    const taken = await this.#current?.running.change(program).catch(() => false);
+    if (typeof taken === "object") {
+      if (this.#problem?.what !== taken.what)
         this.#options.report(`${taken.what}; it goes on as it was`);
-        return;
-      }
-      this.#program = program;
-      if (taken === true) this.#problem = undefined;
-      else await this.#startAnew();
-    });
+      this.#problem = taken;
+      const next = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+      setTimeout(() => void this.#next(() => this.#take(program, next)), pauseMs).unref();
+      return;
+    }
+    this.#program = program;
+    if (taken === true) this.#problem = undefined;
+    else await this.#startAnew();
   }
 
   restart(): Promise<void> {
