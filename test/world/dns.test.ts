@@ -309,12 +309,14 @@ describe("DNS servers of the network", () => {
     await world.arm("PUT", world.web("sites/hello-inside/config/appsettings"), {
       properties: { WEBSITE_DNS_SERVER: "168.63.129.16" },
     });
+    // Instances start anew one half after the other.
     await until(
-      "the app asks the platform",
-      async () =>
-        (await inApp("nameresolver management.azure.com")).stdout.includes("168.63.129.16")
-          ? true
-          : undefined,
+      "every instance asks the platform",
+      async () => {
+        const asked = Array.from({ length: 8 }, () => inApp("nameresolver management.azure.com"));
+        const said = await Promise.all(asked);
+        return said.every(({ stdout }) => stdout.includes("168.63.129.16")) ? true : undefined;
+      },
       15_000,
     );
     expect((await inApp("nameresolver db.customer.test")).code).toBe(1);
